@@ -1,0 +1,76 @@
+"""A job and an event as the API shows them. The same document goes out by `GET`, in events and in webhooks.
+
+Fields that do not apply yet are `null`, never missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from reelqueue.domain.jobs import Job, JobEvent
+from reelqueue.kit.clock import rfc3339
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """The job, public. No upstream id, token, blob key or webhook secret is in it."""
+    result = None
+    if job.result is not None:
+        result = {key: value for key, value in asdict(job.result).items() if key != "blob_key"}
+        result["url"] = f"/v1/jobs/{job.id}/result"
+    return {
+        "id": job.id,
+        "object": "job",
+        "status": job.status.value,
+        "waiting": _waiting(job),
+        "progress": job.progress,
+        "step": None if job.status.is_final else {"attempt": job.attempt + 1, "instruction": job.instruction_index + 1},
+        "project": job.project_id,
+        "instructions": list(job.instructions),
+        "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],
+        "outputs": [] if job.output is None else [asdict(job.output)],
+        "language": job.language,
+        "receipts": [dict(receipt) for receipt in job.receipts],
+        "result": result,
+        "error": None if job.error is None else {**asdict(job.error), "docs": f"/docs/errors#{job.error.code}"},
+        "billing": asdict(job.billing),
+        "metadata": dict(job.metadata),
+        "external_id": job.external_id,
+        "customer": job.customer,
+        "webhook_url": job.webhook_url,
+        "retried_from": job.retried_from,
+        "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
+        "cancel_requested_at": None if job.cancel_requested_at is None else rfc3339(job.cancel_requested_at),
+        "created_at": rfc3339(job.created_at),
+        "started_at": None if job.started_at is None else rfc3339(job.started_at),
+        "finished_at": None if job.finished_at is None else rfc3339(job.finished_at),
+        "links": {
+            "self": f"/v1/jobs/{job.id}",
+            "events": f"/v1/jobs/{job.id}/events",
+            "result": None if job.result is None else f"/v1/jobs/{job.id}/result",
+            "cancel": None if job.status.is_final else f"/v1/jobs/{job.id}/cancel",
+        },
+    }
+
+
+def _waiting(job: Job) -> dict[str, Any] | None:
+    if job.waiting is None:
+        return None
+    return {
+        "reason": job.waiting.reason.value,
+        "since": rfc3339(job.waiting.since),
+        "until": None if job.waiting.until is None else rfc3339(job.waiting.until),
+        "detail": job.waiting.detail,
+    }
+
+
+def event_document(event: JobEvent) -> dict[str, Any]:
+    """The event, public."""
+    return {
+        "id": event.id,
+        "seq": event.seq,
+        "type": event.type.value,
+        "timestamp": rfc3339(event.created_at),
+        "job": event.job_id,
+        "data": dict(event.data),
+    }

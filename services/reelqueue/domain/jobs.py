@@ -1,0 +1,238 @@
+"""A job, where it may stand, and where it may go.
+
+`TRANSITIONS` is the law: the runner asks it, the database repeats it (a trigger made from it by the first migration),
+and the picture in `docs/status-machine.md` is drawn from it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+
+class Status(enum.StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    """Accepted. Waits for its turn; then a token and an upstream session are made ready."""
+    UPLOADING = "uploading"
+    """Inputs go up, by content hash."""
+    INSTRUCTING = "instructing"
+    """One agent turn an instruction."""
+    REQUIRES_INPUT = "requires_input"
+    """The agent asked something; the owner answers. Holds no worker."""
+    RENDERING = "rendering"
+    """The export is submitted under our id and polled."""
+    SAVING = "saving"
+    """The result is fetched, verified and kept."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
+    {
+        Status.QUEUED: frozenset({Status.UPLOADING, Status.CANCELED, Status.FAILED}),
+        Status.UPLOADING: frozenset({Status.INSTRUCTING, Status.RENDERING, Status.FAILED, Status.CANCELED}),
+        Status.INSTRUCTING: frozenset(
+            {
+                Status.INSTRUCTING,
+                Status.REQUIRES_INPUT,
+                Status.RENDERING,
+                Status.SUCCEEDED,
+                Status.FAILED,
+                Status.CANCELED,
+            }
+        ),
+        Status.REQUIRES_INPUT: frozenset({Status.INSTRUCTING, Status.FAILED, Status.CANCELED}),
+        Status.RENDERING: frozenset({Status.RENDERING, Status.SAVING, Status.FAILED, Status.CANCELED}),
+        Status.SAVING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
+        Status.SUCCEEDED: frozenset(),
+        Status.FAILED: frozenset(),
+        Status.CANCELED: frozenset(),
+    }
+)
+
+
+class IllegalTransitionError(AssertionError):
+    """A bug of ours: somebody asked for a move the law does not have."""
+
+
+def require_transition(origin: Status, to: Status) -> None:
+    """Refuse a move that `TRANSITIONS` does not list."""
+    if to not in TRANSITIONS[origin]:
+        raise IllegalTransitionError(f"{origin} may not go to {to}")
+
+
+class Queue(enum.StrEnum):
+    """Which workers run a step: `stream` holds a thread for minutes, `step` for seconds, `webhook` delivers."""
+
+    STREAM = "stream"
+    STEP = "step"
+    WEBHOOK = "webhook"
+
+
+def queue_of(status: Status) -> Queue:
+    """The queue whose workers run the step of this status."""
+    return Queue.STREAM if status is Status.INSTRUCTING else Queue.STEP
+
+
+class EventType(enum.StrEnum):
+    """What can happen to a job, as consumers see it."""
+
+    QUEUED = "job.queued"
+    UPLOADING = "job.uploading"
+    INSTRUCTING = "job.instructing"
+    REQUIRES_INPUT = "job.requires_input"
+    RENDERING = "job.rendering"
+    SAVING = "job.saving"
+    SUCCEEDED = "job.succeeded"
+    FAILED = "job.failed"
+    CANCELED = "job.canceled"
+
+
+EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({status: EventType(f"job.{status}") for status in Status})
+TERMINAL_EVENTS: Final = frozenset(EVENT_OF[status] for status in Status if not TRANSITIONS[status])
+
+
+class WaitingReason(enum.StrEnum):
+    """Why a live job is not being worked on."""
+
+    TURN = "its_turn"
+    """Waits for a free worker, after others of its tenant and of other tenants."""
+    UPSTREAM_BUSY = "upstream_rate_limited"
+    UPSTREAM_DOWN = "upstream_unavailable"
+    RENDER = "render"
+    """The export runs upstream; the next poll is at `until`."""
+    RECONCILE = "reconcile"
+    """A stream broke; what the turn did is being found out."""
+    RETRY = "retry"
+    """A step failed in a way that may pass; it runs again at `until`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Why, since when and until when a live job waits."""
+
+    reason: WaitingReason
+    since: datetime
+    until: datetime | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why a job failed, in public words."""
+
+    code: str
+    message: str
+    blame: str
+    retryable: bool
+    spent: float | None
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """Credits: `spent` is what the job is known to have cost, `at_risk` what it may have cost beside that.
+
+    `certainty` says how `spent` is known: `exact` from the job's own turns on an undisturbed balance, `inferred` from
+    a balance other jobs also moved, `unknown` where no balance could be read.
+    """
+
+    spent: float = 0.0
+    at_risk: float = 0.0
+    certainty: Literal["exact", "inferred", "unknown"] = "exact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The finished file. `bytes` is its size; `blob_key` is ours and never public."""
+
+    blob_key: str
+    sha256: str
+    bytes: int
+    duration_ms: int
+    width: int
+    height: int
+    container: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What to export: the upstream's words for container and quality (contract §4.7)."""
+
+    format: str = "mp4"
+    quality: str = "high"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInput:
+    """One input: an asset of ours, or a URL that the upstream shall fetch by itself."""
+
+    position: int
+    asset_id: str | None = None
+    url: str | None = field(default=None, repr=False)
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request, as the row says. A value: it never changes; the store hands out a new one after each write."""
+
+    id: str
+    tenant_id: str
+    status: Status
+    project_id: str | None
+    instructions: tuple[str, ...]
+    """Run in this order, in one upstream session."""
+    instruction_index: int
+    """0-based: the instruction whose turn is next or running."""
+    output: Output | None
+    """`None`: an edit without export."""
+    language: str | None
+    metadata: Mapping[str, str]
+    external_id: str | None
+    customer: str | None
+    webhook_url: str | None = field(repr=False)
+    progress: int
+    """0 to 100."""
+    waiting: Waiting | None
+    receipts: tuple[Mapping[str, Any], ...]
+    result: Result | None
+    error: JobError | None
+    billing: Billing
+    retried_from: str | None
+    attempt: int
+    """Tries of the current step that failed; 0 on the first."""
+    event_seq: int
+    """The number of the newest event."""
+    lease_epoch: int
+    finish_by: datetime | None
+    cancel_requested_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    inputs: tuple[JobInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """One thing that happened to a job. `seq` runs from 1 without gaps."""
+
+    id: str
+    job_id: str
+    tenant_id: str
+    seq: int
+    type: EventType
+    data: Mapping[str, Any]
+    created_at: datetime

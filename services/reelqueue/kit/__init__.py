@@ -1,0 +1,1 @@
+"""Clock, ids, logs, metrics, HTTP: the ground floor. Nothing here knows what a job is."""
