@@ -100,7 +100,7 @@ class EventType(enum.StrEnum):
     CANCELED = "job.canceled"
 
 
-EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({status: EventType(f"job.{status}") for status in Status})
+EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({s: EventType(f"job.{s}") for s in Status})
 TERMINAL_EVENTS: Final = frozenset(EVENT_OF[status] for status in Status if not TRANSITIONS[status])
 
 

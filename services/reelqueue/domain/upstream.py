@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
+
+from reelqueue.errors import TurnInterrupted, UpstreamRequestInvalid
 
 ANONYMOUS_PREFIX: Final = "anon_"
 
@@ -49,7 +52,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """One file as the upstream acknowledged it. Only `name` is certain (contract §4.4); `duration_s` is in seconds."""
+    """One file as the upstream acknowledged it. Only `name` is certain (contract §4.4); `duration_s` is in seconds.
+
+    `applied` is `False` when the upstream says it keeps the file but did not add it to the session.
+    """
 
     name: str
     kind: str | None = None
@@ -58,6 +64,7 @@ class UploadedFile:
     duration_s: float | None = None
     width: int | None = None
     height: int | None = None
+    applied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +101,14 @@ class RenderReport:
 
 
 class TurnEnd(enum.StrEnum):
-    """How the stream of a turn ended. There is no end event; the close of the connection is the end (contract §5.1)."""
+    """How the stream of a turn ended. There is no end event; the close of the connection is the end (contract §5.1).
+
+    `INTERRUPTED` is met only inside a `TurnCut`: the report of what a broken stream showed before it broke.
+    """
 
     CLOSED = "closed"
     ERROR_FRAME = "error_frame"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +142,99 @@ class OutputSpec:
 
     format: str = "mp4"
     quality: str = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file on this machine's disk, to be sent up under `name`."""
+
+    path: Path
+    name: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimToken:
+    """Opens the project in a browser and has no API rights (contract §4.11). `expires_in_s` is about seven days."""
+
+    token: str = field(repr=False)
+    expires_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """How long a turn may take, and how long it may show nothing but heartbeats, in seconds (contract §6.4)."""
+
+    total_s: float = 900.0
+    idle_s: float = 600.0
+
+
+class TurnControl:
+    """The caller's hold on one turn while `run_turn` blocks. For one turn only.
+
+    `gate` is called once, on the thread of `run_turn`, when the connection stands and before the first byte of the
+    request: the place to commit the intent. If it raises, nothing is sent and its exception comes out of `run_turn`.
+    """
+
+    def __init__(self, gate: Callable[[], None], limits: TurnLimits | None = None) -> None:
+        self.gate = gate
+        self.limits = limits or TurnLimits()
+        self._aborted = False
+        self._bytes_sent = 0
+        self._hang_up: Callable[[], None] | None = None
+
+    @property
+    def aborted(self) -> bool:
+        """Whether `abort` was called."""
+        return self._aborted
+
+    @property
+    def bytes_sent(self) -> int:
+        """Request bytes handed to the socket so far. 0 proves that nothing was sent; more proves nothing."""
+        return self._bytes_sent
+
+    def abort(self) -> None:
+        """End the turn from any thread: `run_turn` raises `NotSent` or `TurnCut` soon after. Safe to repeat.
+
+        Closing a live stream may cancel the paid work behind it (contract §5.5).
+        """
+        self._aborted = True
+        if self._hang_up is not None:
+            self._hang_up()
+
+    def bind(self, hang_up: Callable[[], None]) -> None:
+        """For the client: how to end the connection that now stands. Called at once if `abort` came first."""
+        self._hang_up = hang_up
+        if self._aborted:
+            hang_up()
+
+    def count(self, size: int) -> None:
+        """For the client: that many request bytes are about to be handed to the socket."""
+        self._bytes_sent += size
+
+
+class CutReason(enum.StrEnum):
+    """Why a turn's stream is not to be trusted to have ended."""
+
+    ABORTED = "aborted"
+    IDLE = "idle"
+    TOO_LONG = "too_long"
+    BROKEN = "broken"
+    UNREADABLE = "unreadable"
+
+
+class TurnCut(TurnInterrupted):
+    """The editing stream broke off; what it did is being found out."""
+
+    def __init__(self, *, reason: CutReason, partial: TurnReport) -> None:
+        """`partial` is what the stream showed before; it is no part of `detail`, which is public."""
+        super().__init__(detail={"reason": reason.value})
+        self.reason = reason
+        self.partial = partial
+
+
+class RenderUnknown(UpstreamRequestInvalid):
+    """NemoVideo knows no render of that id (yet)."""
+
+    code = "upstream_render_unknown"
+    retryable = True

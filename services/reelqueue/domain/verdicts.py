@@ -41,7 +41,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Nothing to do before `seconds` have passed. Costs no attempt. Seconds are ours: the runner shortens them by speed."""
+    """Nothing to do before `seconds` have passed. Costs no attempt. The runner shortens the wait by our speed."""
 
     seconds: float
     reason: WaitingReason

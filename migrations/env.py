@@ -1,0 +1,19 @@
+"""Alembic's entry: offline never, online on the connection it is handed."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from reelqueue.store.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    transaction_per_migration=True,
+    compare_server_default=True,
+)
+with context.begin_transaction():
+    # Short waits: a migration must never queue traffic behind itself.
+    context.execute("SET LOCAL lock_timeout = '4s'")
+    context.run_migrations()

@@ -1,0 +1,90 @@
+"""One request and its answer, as a fault sees them: it may answer itself, let the twin answer, or cut the connection."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemotwin.clock import Clock
+from nemotwin.connections import Connection
+from nemotwin.ledger import RequestEntry
+from nemotwin.turns import Fate
+
+SCOPE_KEY = "nemotwin.exchange"
+
+
+@dataclass(slots=True, kw_only=True)
+class Captured:
+    """An answer that was made and not sent."""
+
+    status: int = 200
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """What a fault works with. The marks `fate`, `fails`, `stuck` and `expires` tell the handler what to do wrong."""
+
+    app: ASGIApp
+    scope: Scope
+    receive: Receive
+    send: Send
+    clock: Clock
+    connection: Connection
+    entry: RequestEntry
+    fate: Fate | None = None
+    fails: bool = False
+    stuck: Literal["pending", "processing"] | None = None
+
+    async def proceed(self, send: Send | None = None) -> None:
+        """Let the twin answer, through `send` if one is given."""
+        await self.app(self.scope, self.receive, send or self.send)
+
+    async def answer(self, response: Response) -> None:
+        """Answer with `response`; the twin never sees the request."""
+        await response(self.scope, self.receive, self.send)
+
+    async def capture(self) -> Captured:
+        """Let the twin answer, and keep the answer back. Not for streams."""
+        captured = Captured()
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                captured.status, captured.headers = message["status"], list(message["headers"])
+            else:
+                captured.body += message.get("body", b"")
+
+        await self.proceed(keep)
+        return captured
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for `seconds` virtual, or until the client has gone."""
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def end() -> None:
+            if not gone.done():
+                gone.set_result(None)
+
+        self.connection.watch(end)
+        try:
+            if not self.connection.lost:
+                await self.clock.wait(gone, seconds)
+        finally:
+            self.connection.unwatch(end)
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that a handler is part of."""
+    exchange = scope[SCOPE_KEY]
+    if not isinstance(exchange, Exchange):
+        raise TypeError(SCOPE_KEY)
+    return exchange
+
+
+def header_map(scope: Scope) -> Mapping[str, str]:
+    """Return the request's headers by lower-case name."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

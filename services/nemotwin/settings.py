@@ -1,0 +1,128 @@
+"""The settings of the twin: what it does where the contract leaves a choice, and how long things take."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Le
+from pydantic import TypeAdapter
+
+Amount: TypeAlias = Annotated[int, Ge(0)]
+Chance: TypeAlias = Annotated[float, Ge(0), Le(1)]
+Seconds: TypeAlias = Annotated[float, Ge(0)]
+Span: TypeAlias = tuple[Seconds, Seconds]
+"""The shortest and the longest time something takes, in virtual seconds."""
+
+HeartbeatSpelling: TypeAlias = Literal[
+    "type",
+    "word",
+    "empty",
+    "comment",
+    "colon",
+    "event",
+    "ping_event",
+    "ping_comment",
+    "mixed",
+    "none",
+]
+"""The candidates of `contract §5.1`; `mixed` takes each in turn."""
+
+ExportRule: TypeAlias = Literal["missing_headers", "missing_headers_without_credits", "free_plan", "off"]
+"""When an export is refused with 402 (`contract §2.4`): `free_plan` means missing headers or not a paid plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be changed while the twin runs, with the defaults of the contract.
+
+    Durations are virtual seconds (`contract §6.1`); `instant` makes turns and renders take none at all.
+    """
+
+    speed: Annotated[float, Gt(0)] = 1.0
+    seed: int = 0
+    instant: bool = False
+
+    generation_seconds: Span = (100.0, 300.0)
+    edit_seconds: Span = (10.0, 30.0)
+    reply_seconds: Span = (5.0, 15.0)
+    render_seconds: Span = (27.0, 33.0)
+
+    silent_rate: Chance = 0.30
+    trailing_issue_rate: Chance = 0.05
+    second_stage: bool = True
+    on_disconnect: Literal["continue", "cancel"] = "continue"
+    state_lag: Annotated[int, Ge(0)] = 0
+
+    dialect: Literal["adk", "flat"] = "adk"
+    heartbeat: HeartbeatSpelling = "type"
+    heartbeat_seconds: Annotated[float, Gt(0)] = 15.0
+    aggregate: Literal["new", "old"] = "new"
+
+    render_shape: Literal["wrapped", "bare"] = "wrapped"
+    download: Literal["bytes", "json", "redirect"] = "bytes"
+    code_status: Literal["ok", "http"] = "ok"
+    lost_session_on_stream: Literal["code", "detail"] = "code"
+    export_rule: ExportRule = "missing_headers"
+
+    generation_cost: Amount = 100
+    edit_cost: Amount = 50
+    edit_charge: Literal["session", "turn"] = "session"
+    anonymous_credits: Amount = 100
+    anonymous_per_ip: Amount = 10
+    anonymous_repeat: Literal["refuse", "same_token"] = "refuse"
+    session_idle_seconds: Seconds = 0.0
+    upload_limit_bytes: Amount = 200 * 1024 * 1024
+    cdn_refuses_bearer: bool = False
+
+    film_fps: Annotated[int, Ge(1), Le(60)] = 24
+    film_max_side: Annotated[int, Ge(64), Le(3840)] = 1920
+
+    def span(self, name: Literal["generation", "edit", "reply", "render"]) -> Span:
+        """Say how long a piece of work takes; nothing at all in instant mode."""
+        if self.instant:
+            return (0.0, 0.0)
+        spans = {
+            "generation": self.generation_seconds,
+            "edit": self.edit_seconds,
+            "reply": self.reply_seconds,
+            "render": self.render_seconds,
+        }
+        return spans[name]
+
+
+class UnknownSettingError(ValueError):
+    """A change names a setting that does not exist."""
+
+
+_ADAPTER = TypeAdapter(Settings)
+
+
+def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return `settings` with `changes` applied and checked.
+
+    Raises `UnknownSettingError` for a name that is no setting, `pydantic.ValidationError` for a value out of range.
+    """
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if unknown := sorted(set(changes) - known):
+        raise UnknownSettingError(", ".join(unknown))
+    return _ADAPTER.validate_python(dataclasses.asdict(settings) | dict(changes))
+
+
+class Dials:
+    """The settings in force now. Readers ask each time, so that a change takes effect at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start from `settings`, to which `reset` returns."""
+        self._initial = settings
+        self.now = settings
+
+    def change(self, changes: Mapping[str, Any]) -> Settings:
+        """Apply `changes` and return the new settings; raises as `changed` does and then changes nothing."""
+        self.now = changed(self.now, changes)
+        return self.now
+
+    def reset(self) -> Settings:
+        """Return to the settings the twin was started with."""
+        self.now = self._initial
+        return self.now

@@ -1,0 +1,206 @@
+"""Agent turns: each is one task that plays its script over virtual time, whether or not anyone listens."""
+
+import asyncio
+import copy
+import random
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from nemotwin import script
+from nemotwin.accounts import Account
+from nemotwin.agent import Intent, Plan, decide
+from nemotwin.charges import Charges
+from nemotwin.clock import Clock
+from nemotwin.events import Draught, Scribe
+from nemotwin.feed import Feed
+from nemotwin.instruction import Instruction, read
+from nemotwin.ledger import ChargeEntry, Entry, Ledger, TurnEntry, TurnOutcome
+from nemotwin.sessions import Session, Sessions, State
+from nemotwin.settings import Dials, Settings
+
+Fate: TypeAlias = Literal["continuing", "cancelled", "partial", "stopped"]
+"""What becomes of a turn whose client has gone: it runs on; it never happened (no change, no charge); it ends after its
+first change, which is charged; or it stops where it is, as a plain ADK server does."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """A turn being played."""
+
+    entry: TurnEntry
+    session: Session
+    script: script.Script
+    scribe: Scribe
+    charge: ChargeEntry | None
+    fails: bool
+    before: State
+    feed: Feed = field(default_factory=Feed)
+    ends_after_change: bool = False
+    task: "asyncio.Task[None] | None" = None
+
+
+class Turns:
+    """Starts turns, and sees to it that each ends with its credits charged or released and its line in the ledger."""
+
+    def __init__(
+        self, *, clock: Clock, dials: Dials, ledger: Ledger, charges: Charges, sessions: Sessions
+    ) -> None:
+        """Play turns by `clock` and charge them to `charges`."""
+        self._clock = clock
+        self._dials = dials
+        self._ledger = ledger
+        self._charges = charges
+        self._sessions = sessions
+        self._running: set[Turn] = set()
+        self.cdn_url = ""
+
+    @property
+    def running(self) -> int:
+        """How many turns are being played."""
+        return len(self._running)
+
+    def start(
+        self, session: Session, account: Account, message: str, *, seen: Entry, snake_case: bool, fails: bool = False
+    ) -> Turn:
+        """Start the turn that answers `message`. `seen` is the ledger's line of the request.
+
+        Raises code 2001, and starts nothing, if the account cannot pay for it. With `fails` the turn breaks off with
+        an error before it has changed anything.
+        """
+        settings = self._dials.now
+        asked = f"{session.question}\n{message}" if session.question else message
+        instruction, plan = _understand(asked, session)
+        turn_id = f"turn_{secrets.token_hex(8)}"
+        charge = self._freeze(session, account, plan, turn_id=turn_id, token=seen.token or "")
+        chance = self._sessions.chance(session)
+        scribe = Scribe(random.Random(chance.getrandbits(64)))  # noqa: S311 - ids of a simulation
+        chinese = instruction.chinese or session.language.lower().startswith("zh")
+        played = script.write(
+            script.Cast(
+                plan=plan,
+                pictures=session.pictures(),
+                chinese=chinese,
+                settings=settings,
+                chance=chance,
+                scribe=scribe,
+                cdn_url=self.cdn_url,
+            )
+        )
+        session.question = asked if plan.intent is Intent.ASK else None
+        at, real_at = self._ledger.stamp()
+        entry = TurnEntry(
+            at=at,
+            real_at=real_at,
+            token=seen.token,
+            headers=seen.headers,
+            attributed=seen.attributed,
+            turn_id=turn_id,
+            session_id=session.session_id,
+            message=message,
+            intent=plan.intent.value,
+            silent=played.silent,
+            snake_case=snake_case,
+            duplicate_of=self._ledger.first_turn(session.session_id, message, turn_id),
+        )
+        self._ledger.book.turns.append(entry)
+        turn = Turn(
+            entry=entry,
+            session=session,
+            script=played,
+            scribe=scribe,
+            charge=charge,
+            fails=fails,
+            before=session.state,
+        )
+        self._running.add(turn)
+        turn.task = asyncio.create_task(self._play(turn))
+        return turn
+
+    def abandon(self, turn: Turn, fate: Fate) -> None:
+        """Do to a turn what its client's going away does to it."""
+        if turn.task is None or turn.task.done():
+            return
+        turn.entry.disconnected = True
+        if fate == "cancelled":
+            turn.session.state = turn.before
+            turn.entry.changed_state = False
+            turn.task.cancel()
+        elif fate == "stopped" or (fate == "partial" and turn.entry.changed_state):
+            turn.task.cancel()
+        elif fate == "partial":
+            turn.ends_after_change = True
+
+    async def stop_all(self) -> None:
+        """Break off every running turn and wait until each has ended; their credits are released."""
+        tasks = [turn.task for turn in self._running if turn.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _freeze(
+        self, session: Session, account: Account, plan: Plan, *, turn_id: str, token: str
+    ) -> ChargeEntry | None:
+        cost = _cost(plan, session, self._dials.now)
+        of = {"token": token, "session_id": session.session_id, "turn_id": turn_id, "kind": plan.intent.value}
+        charge = self._charges.freeze(account, cost, of)
+        if plan.intent is Intent.EDIT:
+            session.edit_charged = True
+        return charge
+
+    async def _play(self, turn: Turn) -> None:
+        outcome: TurnOutcome = "failed"
+        try:
+            outcome = await self._steps(turn)
+        except asyncio.CancelledError:
+            outcome = "partial" if turn.entry.changed_state else "cancelled"
+        finally:
+            self._end(turn, outcome)
+
+    async def _steps(self, turn: Turn) -> TurnOutcome:
+        for place, step in enumerate(turn.script.steps):
+            await self._clock.sleep(step.after)
+            if turn.fails and (place > 0 or len(turn.script.steps) == 1):
+                turn.feed.put({"error": 'RuntimeError: the tool said "no"'})
+                return "failed"
+            delta = step.change(turn.session.state) if step.change else {}
+            if delta:
+                turn.session.apply(copy.deepcopy(delta), lag=self._dials.now.state_lag)
+                turn.entry.changed_state = True
+            draught: Draught = step.draught(turn.session.state)
+            turn.feed.put(turn.scribe.write(draught, at=self._clock.now(), delta=delta))
+            if delta and turn.ends_after_change:
+                return "partial"
+        return "completed"
+
+    def _end(self, turn: Turn, outcome: TurnOutcome) -> None:
+        if turn.charge is not None:
+            if turn.entry.changed_state:
+                self._charges.settle(turn.charge)
+            else:
+                self._charges.release(turn.charge)
+                turn.session.edit_charged = turn.session.edit_charged and turn.charge.kind != Intent.EDIT.value
+        turn.entry.outcome = outcome
+        turn.entry.finished_at, turn.entry.real_finished_at = self._ledger.stamp()
+        self._running.discard(turn)
+        turn.feed.close()
+
+
+def _understand(asked: str, session: Session) -> tuple[Instruction, Plan]:
+    """Read and decide. Whoever has answered a question is not asked another: the answer is taken as the subject."""
+    instruction = read(asked)
+    if session.question is None:
+        return instruction, decide(instruction, session.scene())
+    answered = replace(instruction, asks_to_be_asked=False, names_picture=False, generates=True, vague=False)
+    return answered, decide(answered, session.scene())
+
+
+def _cost(plan: Plan, session: Session, settings: Settings) -> int:
+    match plan.intent:
+        case Intent.GENERATE:
+            return settings.generation_cost
+        case Intent.EDIT:
+            paid = session.edit_charged and settings.edit_charge == "session"
+            return 0 if paid else settings.edit_cost
+        case Intent.ASK | Intent.TALK:
+            return 0

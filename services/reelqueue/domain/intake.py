@@ -1,0 +1,80 @@
+"""A request that has passed every check and may become a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reelqueue.domain.jobs import Job, Output, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAsset:
+    """A file of known content that is durable under `blob_key`, and has no row yet."""
+
+    sha256: str
+    bytes: int
+    kind: str
+    media_type: str
+    extension: str
+    label: str
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    blob_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewInput:
+    """One input: exactly one of an asset id of the tenant's, a new file, or a URL left to the upstream to fetch."""
+
+    asset_id: str | None = None
+    asset: NewAsset | None = None
+    url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """The customer's key, what it is for, and a digest of the request that came with it."""
+
+    operation: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to accept."""
+
+    tenant_id: str
+    instructions: tuple[str, ...]
+    inputs: tuple[NewInput, ...] = ()
+    output: Output | None = field(default_factory=Output)
+    language: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    external_id: str | None = None
+    customer: str | None = None
+    webhook_url: str | None = field(default=None, repr=False)
+    finish_by: datetime | None = None
+    idempotency: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The job, and whether it was there before: a repeat under the same idempotency key."""
+
+    job: Job
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """What a list of jobs is narrowed to; empty means everything."""
+
+    status: frozenset[Status] = frozenset()
+    project_id: str | None = None
+    external_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created_after: datetime | None = None
+    created_before: datetime | None = None

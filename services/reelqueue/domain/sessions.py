@@ -1,0 +1,51 @@
+"""Projects and renders as rows: the ids we keep of what we made upstream."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+class ProjectState(enum.StrEnum):
+    """`creating` is written before the upstream is asked, so that no session is ever unknown to us."""
+
+    CREATING = "creating"
+    READY = "ready"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One upstream session, bound to one token."""
+
+    id: str
+    tenant_id: str
+    token_id: str
+    state: ProjectState
+    session_id: str | None
+    task_id: str | None
+    user_id: str | None
+
+
+class RenderState(enum.StrEnum):
+    """`prepared`: the id is ours and stored, nothing was asked yet or nobody knows whether it was."""
+
+    PREPARED = "prepared"
+    SUBMITTED = "submitted"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """One export under an id of our choosing. `attempt` counts the job's renders from 1."""
+
+    id: str
+    job_id: str
+    attempt: int
+    state: RenderState
+    polls: int
+    url: str | None = field(repr=False)
+    created_at: datetime
+    submitted_at: datetime | None

@@ -1,0 +1,12 @@
+"""The few numbers that several layers must agree on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LEASE_S: Final = 30.0
+"""How long a worker may be silent before its work is taken over, by the database's clock. Never scaled by speed."""
+HEARTBEAT_S: Final = 10.0
+"""How often a worker renews all its leases in one statement."""
+SWEEP_S: Final = 5.0
+"""How often the dispatcher looks for what fell between two chairs. The most that a lost doorbell costs."""

@@ -1,0 +1,102 @@
+"""API keys. The text is never kept: a row holds an HMAC of it under a pepper that is not in the database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select, update
+
+from reelqueue.domain.api_keys import RANDOM_BYTES, SCOPES, ApiKey, CreatedKey, make_key
+from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.kit.ids import new_id
+from reelqueue.store.engine import Database
+from reelqueue.store.tables import api_keys
+from reelqueue.store.violations import no_such_tenant, refusing
+
+_K = api_keys.c
+
+
+class ApiKeys:
+    """Keys of tenants. `find` and `touch` name no tenant: a key is how the tenant of a request becomes known."""
+
+    def __init__(self, database: Database, pepper: bytes) -> None:
+        self._database = database
+        self._pepper = pepper
+
+    def create(
+        self, tenant_id: str, *, name: str, scopes: Iterable[str], expires_at: datetime | None = None
+    ) -> CreatedKey:
+        """A new key. Its text is in the answer and nowhere else.
+
+        Raises `NotFound` for a tenant that is not there, `ValidationFailed` for no scope at all or an unknown one.
+        """
+        chosen = _known(scopes)
+        key = make_key(os.urandom(RANDOM_BYTES), key_id=new_id("api_key"), pepper=self._pepper)
+        statement = (
+            insert(api_keys)
+            .values(
+                id=key.id,
+                tenant_id=tenant_id,
+                name=name,
+                mac=key.mac,
+                scopes=sorted(chosen),
+                expires_at=expires_at,
+            )
+            .returning(_K.created_at)
+        )
+        with refusing(no_such_tenant(api_keys)), self._database.statement() as connection:
+            created_at = connection.execute(statement).scalar_one()
+        return CreatedKey(
+            id=key.id,
+            tenant_id=tenant_id,
+            name=name,
+            text=key.text,
+            scopes=chosen,
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """The key of this id, revoked and expired ones too: `domain.api_keys.admits` decides."""
+        with self._database.statement() as connection:
+            row = connection.execute(select(api_keys).where(_K.id == key_id)).mappings().first()
+        return None if row is None else _key_from(row)
+
+    def revoke(self, tenant_id: str, key_id: str) -> None:
+        """End a key for good. Once revoked it stays so, with its first date. Raises `NotFound`."""
+        statement = (
+            update(api_keys)
+            .where(_K.tenant_id == tenant_id, _K.id == key_id)
+            .values(revoked_at=func.coalesce(_K.revoked_at, func.now()))
+        )
+        with self._database.statement() as connection:
+            if connection.execute(statement).rowcount != 1:
+                raise NotFound
+
+    def touch(self, key_ids: Iterable[str]) -> None:
+        """Note that the keys were used just now. A row that somebody else is writing to is passed over."""
+        free = select(_K.id).where(_K.id.in_(sorted(key_ids))).with_for_update(skip_locked=True, key_share=True)
+        statement = update(api_keys).where(_K.id.in_(free)).values(last_used_at=func.now())
+        with self._database.statement() as connection:
+            connection.execute(statement)
+
+    def list(self, tenant_id: str) -> list[ApiKey]:
+        """All keys of the tenant, the newest first."""
+        statement = select(api_keys).where(_K.tenant_id == tenant_id).order_by(_K.id.desc())
+        with self._database.statement() as connection:
+            return [_key_from(row) for row in connection.execute(statement).mappings()]
+
+
+def _known(scopes: Iterable[str]) -> frozenset[str]:
+    chosen = frozenset(scopes)
+    if not chosen or not chosen <= SCOPES:
+        known = ", ".join(sorted(SCOPES))
+        raise ValidationFailed(f"Name one or more of the scopes {known}.", pointer="/scopes")
+    return chosen
+
+
+def _key_from(row: RowMapping) -> ApiKey:
+    return ApiKey(**{**row, "scopes": frozenset(row["scopes"])})

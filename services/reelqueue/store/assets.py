@@ -1,0 +1,103 @@
+"""Input files, each content once a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, exists, select
+from sqlalchemy.dialects.postgresql import insert
+
+from reelqueue.domain.assets import Asset
+from reelqueue.domain.intake import NewAsset
+from reelqueue.errors import NotFound, StateConflict
+from reelqueue.kit.ids import new_id
+from reelqueue.store.engine import Database
+from reelqueue.store.tables import assets, job_inputs
+from reelqueue.store.violations import no_such_tenant, refusing
+
+_A = assets.c
+
+
+class Assets:
+    """The tenant's view of its files. Another tenant's id is not found, exactly like one that never was."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, tenant_id: str, new: NewAsset) -> Asset:
+        """The asset of this content: the one that is there, as it is, or a new one. Safe to repeat.
+
+        Of any number that bring the same content at once, one makes the row and all get it. Raises `NotFound` for a
+        tenant that is not there.
+        """
+        statement = (
+            insert(assets)
+            .values(id=new_id("asset"), tenant_id=tenant_id, **asdict(new))
+            # A write that changes nothing, since `DO NOTHING` would return no row, and a look afterwards could miss it.
+            .on_conflict_do_update(
+                index_elements=[_A.tenant_id, _A.sha256, _A.extension], set_={"blob_key": _A.blob_key}
+            )
+            .returning(*_A)
+        )
+        with refusing(no_such_tenant(assets)), self._database.statement() as connection:
+            return _asset_from(connection.execute(statement).mappings().one())
+
+    def find(self, tenant_id: str, asset_id: str) -> Asset:
+        """One asset. Raises `NotFound`."""
+        statement = select(assets).where(_A.tenant_id == tenant_id, _A.id == asset_id)
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise NotFound
+        return _asset_from(row)
+
+    def find_many(self, tenant_id: str, ids: Sequence[str]) -> Sequence[Asset]:
+        """The assets of these ids, in their order; an id may come twice.
+
+        Raises `NotFound` if one is missing; its pointer is the place in `ids`, as `/2`, for the caller to put in
+        front where the ids came from.
+        """
+        statement = select(assets).where(_A.tenant_id == tenant_id, _A.id.in_(sorted(set(ids))))
+        with self._database.statement() as connection:
+            found = {row["id"]: _asset_from(row) for row in connection.execute(statement).mappings()}
+        for position, asset_id in enumerate(ids):
+            if asset_id not in found:
+                raise NotFound(pointer=f"/{position}")
+        return [found[asset_id] for asset_id in ids]
+
+    def delete(self, tenant_id: str, asset_id: str) -> str | None:
+        """Forget an asset. Returns the key of the blob to delete now, or `None` while another asset has the same bytes.
+
+        Raises `NotFound`, or `StateConflict` when a job names it; a job that is accepted at the same moment wins or
+        finds the asset gone, never half of both.
+        """
+        unused = ~exists().where(job_inputs.c.asset_id == _A.id)
+        statement = delete(assets).where(_A.tenant_id == tenant_id, _A.id == asset_id, unused).returning(_A.blob_key)
+        in_use = StateConflict("A job uses this asset.")
+        refused = {"fk_job_inputs_asset_id_assets": in_use}
+        with refusing(refused), self._database.transaction() as connection:
+            blob_key = connection.execute(statement).scalar()
+            if blob_key is None:
+                if _exists(connection, tenant_id, _A.id == asset_id):
+                    raise in_use
+                raise NotFound
+            return None if _exists(connection, tenant_id, _A.blob_key == blob_key) else str(blob_key)
+
+    def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Asset]:
+        """Up to `limit` assets, newest first, older than the asset id `before`."""
+        statement = select(assets).where(_A.tenant_id == tenant_id).order_by(_A.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(_A.id < before)
+        with self._database.statement() as connection:
+            return [_asset_from(row) for row in connection.execute(statement).mappings()]
+
+
+def _exists(connection: Connection, tenant_id: str, condition: Any) -> bool:
+    statement = select(exists().where(_A.tenant_id == tenant_id, condition))
+    return bool(connection.execute(statement).scalar())
+
+
+def _asset_from(row: RowMapping) -> Asset:
+    return Asset(**row)

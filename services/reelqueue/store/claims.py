@@ -1,0 +1,128 @@
+"""Claim a job, change it, let it go. Every write here names the epoch it holds and checks that it hit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, literal, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from reelqueue.domain.claims import Change, Claim, ClaimLost
+from reelqueue.domain.jobs import Job, queue_of
+from reelqueue.store.engine import Database
+from reelqueue.store.outbox import CHANGED, announce
+from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
+from reelqueue.store.tables import jobs
+
+
+class Claims:
+    """Leases on jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, job_id: str, worker_id: str) -> Claim | None:
+        """Take a job whose bell was rung.
+
+        `None` means: not ours to take. It was claimed already (a bell rung twice), it waits for something else, or it
+        ended. Of two workers with the same bell exactly one gets the claim.
+        """
+        statement = (
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.dispatch == "rung")
+            .values(
+                dispatch="held",
+                lease_owner=worker_id,
+                lease_epoch=jobs.c.lease_epoch + 1,
+                bells=0,
+                bell_at=None,
+                waiting=None,
+                started_at=func.coalesce(jobs.c.started_at, func.now()),
+            )
+            .returning(*JOB_COLUMNS)
+        )
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        return None if row is None else Claim(job=job_from(row), worker_id=worker_id)
+
+    def apply(self, claim: Claim, change: Change) -> Job:
+        """Write a change with its event and its webhook messages, all or nothing. Returns the job as it now stands.
+
+        Raises `ClaimLost` when the epoch has moved on: then nothing was written.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(_update(claim, change)).mappings().first()
+            if row is None:
+                raise ClaimLost(claim.job.id)
+            if change.event is not None:
+                announce(connection, row, change.event, change.event_data)
+        return job_from(row)
+
+    def note_progress(self, claim: Claim, percent: int) -> None:
+        """Show how far the step is. Progress never goes back. Raises `ClaimLost`."""
+        statement = (
+            update(jobs)
+            .where(jobs.c.id == claim.job.id, jobs.c.lease_epoch == claim.epoch, jobs.c.lease_owner == claim.worker_id)
+            .values(progress=func.greatest(jobs.c.progress, min(99, max(0, percent))))
+            .returning(func.pg_notify("rq_job", jobs.c.id))
+        )
+        with self._database.statement() as connection:
+            if connection.execute(statement).first() is None:
+                raise ClaimLost(claim.job.id)
+
+
+def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == claim.job.id,
+            jobs.c.status == change.origin,
+            jobs.c.lease_epoch == claim.epoch,
+            jobs.c.lease_owner == claim.worker_id,
+        )
+        .values(**_values(change))
+        .returning(*CHANGED)
+    )
+
+
+def _values(change: Change) -> Mapping[str, Any]:
+    learned = change.learned
+    values: dict[str, Any] = {
+        "status": change.to,
+        "queue": queue_of(change.to),
+        "attempt": change.attempt,
+        "waiting": waiting_json(change.waiting),
+        "crashes": 0,
+    }
+    if change.event is not None:
+        values["event_seq"] = jobs.c.event_seq + 1
+    if learned.progress is not None:
+        values["progress"] = func.greatest(jobs.c.progress, learned.progress)
+    if learned.instruction_index is not None:
+        values["instruction_index"] = learned.instruction_index
+    if learned.project_id is not None:
+        values["project_id"] = learned.project_id
+    if learned.receipt is not None:
+        values["receipts"] = jobs.c.receipts.op("||")(literal([dict(learned.receipt)], JSONB))
+    if learned.billing is not None:
+        values["billing"] = asdict(learned.billing)
+    if learned.result is not None:
+        values["result"] = asdict(learned.result)
+    if change.error is not None:
+        values["error"] = asdict(change.error)
+    return {**values, **_hold(change)}
+
+
+def _hold(change: Change) -> dict[str, Any]:
+    match change.hold:
+        case "keep":
+            return {}
+        case "release":
+            due = None if change.due_s is None else func.now() + timedelta(seconds=change.due_s)
+            return {"dispatch": "idle", "lease_owner": None, "due_at": due}
+        case "end":
+            return {"dispatch": "done", "lease_owner": None, "due_at": None, "finished_at": func.now()}

@@ -1,0 +1,161 @@
+"""Whose turn it is. Marks rows as rung; the caller rings the bells after the commit.
+
+Two lanes. *Continue*: jobs that were admitted before, by due time. *Admit*: new jobs, by stride scheduling on the
+tenant row: the tenants with the least virtual time go first, a few jobs each, and each job moves its tenant's time on
+by 1/weight. Weight, cap and pause are columns, so a change acts on jobs that wait already. Several dispatchers may
+run: each row is marked by exactly one of them (`SKIP LOCKED`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from reelqueue.domain.jobs import Queue
+from reelqueue.store.engine import Database
+
+JOBS_A_TURN = 2
+"""How many jobs one tenant gets in a batch before the next tenant's turn."""
+FIRST_REDIAL_S = 5
+LONGEST_REDIAL_S = 60
+
+_ROOM = text("""
+WITH room AS (
+    SELECT q.queue, coalesce(sum(w.capacity), 0) AS capacity
+    FROM unnest(CAST(:queues AS text[])) AS q (queue)
+    LEFT JOIN workers w ON q.queue = ANY (w.queues) AND w.state = 'working' AND w.expires_at > now()
+    GROUP BY q.queue
+)
+SELECT queue, greatest(0, capacity - (
+    SELECT count(*) FROM jobs j WHERE j.queue = room.queue AND j.dispatch IN ('rung', 'held')
+)) AS free FROM room WHERE queue <> 'webhook'
+UNION ALL
+SELECT queue, greatest(0, capacity - (SELECT count(*) FROM messages WHERE dispatch IN ('rung', 'held')))
+FROM room WHERE queue = 'webhook'
+""")
+
+_CONTINUE = text("""
+UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1
+WHERE id IN (
+    SELECT id FROM jobs
+    WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = :queue AND due_at <= now()
+    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+_ADMIT = text("""
+WITH turn AS MATERIALIZED (
+    SELECT t.id, t.max_running - (
+        SELECT count(*) FROM jobs r
+        WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done') AS free
+    FROM tenants t
+    WHERE t.has_waiting AND NOT t.paused
+    ORDER BY t.virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
+), allowed AS (
+    SELECT id, free, greatest(0, least(:each, free)) AS most FROM turn
+), chosen AS MATERIALIZED (
+    SELECT j.id, a.id AS tenant_id FROM allowed a
+    CROSS JOIN LATERAL (
+        SELECT id FROM jobs
+        WHERE tenant_id = a.id AND dispatch = 'idle' AND admitted_at IS NULL
+        ORDER BY id LIMIT a.most FOR UPDATE SKIP LOCKED) j
+), rung AS (
+    UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1, admitted_at = now(), waiting = NULL
+    WHERE id IN (SELECT id FROM chosen)
+    RETURNING id
+), charged AS (
+    UPDATE tenants t SET
+        virtual_time = t.virtual_time + k.n::double precision / t.weight,
+        has_waiting = k.n = k.most AND k.n < k.free
+    FROM (SELECT a.id, a.most, a.free, (SELECT count(*) FROM chosen c WHERE c.tenant_id = a.id) AS n FROM allowed a) k
+    WHERE t.id = k.id
+)
+SELECT id FROM rung
+""")
+
+_REDIAL = text("""
+UPDATE jobs SET bell_at = now(), bells = bells + 1
+WHERE id IN (
+    SELECT id FROM jobs
+    WHERE dispatch = 'rung'
+      AND bell_at < now() - make_interval(secs => least(:longest, :first * power(2, least(bells, 10) - 1)))
+    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING id, queue
+""")
+
+_MESSAGES = text("""
+UPDATE messages SET dispatch = 'rung', bell_at = now(), bells = 1
+WHERE id IN (
+    SELECT id FROM messages WHERE dispatch = 'idle' AND due_at <= now()
+    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+_REDIAL_MESSAGES = text("""
+UPDATE messages SET bell_at = now(), bells = bells + 1
+WHERE id IN (
+    SELECT id FROM messages
+    WHERE dispatch = 'rung'
+      AND bell_at < now() - make_interval(secs => least(:longest, :first * power(2, least(bells, 10) - 1)))
+    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+_NEXT_DUE = text("""
+SELECT extract(epoch FROM least(
+    (SELECT min(due_at) FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = 'step'),
+    (SELECT min(due_at) FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = 'stream'),
+    (SELECT min(due_at) FROM messages WHERE dispatch = 'idle')) - now())
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """One row to wake a worker for: a job on `stream` or `step`, a message on `webhook`."""
+
+    queue: Queue
+    id: str
+
+
+class Dispatch:
+    """The dispatcher's statements. Each is a transaction; a marked row whose bell is lost is rung again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def room(self) -> dict[Queue, int]:
+        """How many more rows each queue's live workers can take now."""
+        with self._database.statement() as connection:
+            rows = connection.execute(_ROOM, {"queues": [queue.value for queue in Queue]}).all()
+        return {Queue(row.queue): int(row.free) for row in rows}
+
+    def mark_due(self, queue: Queue, most: int) -> list[Bell]:
+        """The continue lane: up to `most` due jobs (or messages, for `webhook`), the longest due first."""
+        statement = _MESSAGES if queue is Queue.WEBHOOK else _CONTINUE
+        with self._database.statement() as connection:
+            return [Bell(queue, row.id) for row in connection.execute(statement, {"queue": queue.value, "most": most})]
+
+    def admit(self, most: int, *, each: int = JOBS_A_TURN) -> list[Bell]:
+        """The admit lane: at most `most` new jobs, up to `each` of one tenant.
+
+        A tenant at its cap, or with nothing left, loses its flag; the end of one of its jobs, a new one, or the sweep
+        gives it back.
+        """
+        parameters = {"tenants": max(1, most // each), "each": min(each, most)}
+        with self._database.statement() as connection:
+            return [Bell(Queue.STEP, row.id) for row in connection.execute(_ADMIT, parameters)]
+
+    def redial(self, most: int) -> list[Bell]:
+        """Rows whose bell nobody answered: after 5 s, then 10, 20, 40, then each minute."""
+        parameters = {"most": most, "first": FIRST_REDIAL_S, "longest": LONGEST_REDIAL_S}
+        with self._database.statement() as connection:
+            bells = [Bell(Queue(row.queue), row.id) for row in connection.execute(_REDIAL, parameters)]
+            bells += [Bell(Queue.WEBHOOK, row.id) for row in connection.execute(_REDIAL_MESSAGES, parameters)]
+        return bells
+
+    def seconds_to_next_due(self) -> float | None:
+        """How long until the next row is due by the database's clock; negative when overdue, `None` when none waits."""
+        with self._database.statement() as connection:
+            seconds = connection.execute(_NEXT_DUE).scalar_one()
+        return None if seconds is None else float(seconds)

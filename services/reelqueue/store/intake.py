@@ -1,0 +1,239 @@
+"""Accepting jobs: the job, its inputs, its first event, its idempotency key and its messages in one statement.
+
+202 means committed: `accept` returns only after the commit. Concurrent calls share commits (`group_commit.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
+from reelqueue.domain.jobs import Billing, EventType, Job, JobEvent, JobInput, Status, Waiting, WaitingReason
+from reelqueue.domain.messages import webhook_payload
+from reelqueue.errors import IdempotencyKeyReused
+from reelqueue.kit.clock import Clock, rfc3339
+from reelqueue.kit.ids import new_id
+from reelqueue.store.engine import Database
+from reelqueue.store.group_commit import GroupCommit
+from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
+from reelqueue.store.tables import assets, idempotency_keys, jobs
+
+KEY_LIFETIME = timedelta(hours=24)
+
+_ACCEPT = text("""
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS g (
+        id text, tenant_id text, instructions jsonb, output jsonb, language text, metadata jsonb, external_id text,
+        customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
+        operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text)
+), keyed AS (
+    INSERT INTO idempotency_keys (tenant_id, operation, key, fingerprint, job_id, created_at, expires_at)
+    SELECT tenant_id, operation, idempotency_key, fingerprint, id, created_at, created_at + CAST(:lifetime AS interval)
+    FROM given WHERE idempotency_key IS NOT NULL
+    ON CONFLICT (tenant_id, operation, key) DO NOTHING
+    RETURNING job_id
+), accepted AS MATERIALIZED (
+    SELECT * FROM given WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
+), made AS (
+    INSERT INTO jobs (id, tenant_id, instructions, output, language, metadata, external_id, customer, webhook_url,
+                      finish_by, billing, waiting, created_at)
+    SELECT id, tenant_id, instructions, nullif(output, 'null'), language, metadata, external_id, customer, webhook_url,
+           finish_by, billing, waiting, created_at
+    FROM accepted
+    RETURNING id
+), brought AS (
+    INSERT INTO job_inputs (job_id, position, tenant_id, asset_id, url)
+    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.url
+    FROM accepted a, jsonb_to_recordset(a.inputs) AS i (position integer, asset_id text, url text)
+), told AS (
+    INSERT INTO job_events (id, job_id, seq, tenant_id, type, created_at)
+    SELECT event_id, id, 1, tenant_id, 'job.queued', created_at FROM accepted
+), sent AS (
+    INSERT INTO messages (id, tenant_id, endpoint_id, job_id, seq, type, payload)
+    SELECT 'msg_' || substr(a.event_id, 5, 10) || substr(md5(a.event_id || e.id), 1, 16), a.tenant_id, e.id, a.id, 1,
+           'job.queued', a.payload
+    FROM accepted a JOIN webhook_endpoints e ON e.tenant_id = a.tenant_id AND e.deleted_at IS NULL
+         AND e.state = 'enabled' AND e.event_types && ARRAY['job.queued', 'job.*', '*']
+), woken AS (
+    UPDATE tenants SET has_waiting = true, virtual_time = greatest(
+        virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
+    WHERE NOT has_waiting AND id IN (SELECT tenant_id FROM accepted)
+)
+SELECT id, pg_notify('rq_work', '') FROM made
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A job as it will be, and what the statement needs beside it."""
+
+    job: Job
+    given: dict[str, Any]
+    idempotency: IdempotencyKey | None
+
+
+class JobIntake:
+    """Makes jobs out of requests that passed every check."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._group: GroupCommit[_Row, bool] = GroupCommit(self._accept_many)
+
+    def accept(self, new: NewJob) -> Accepted:
+        """Commit the job and return it; under an idempotency key that is known, return the job it made then.
+
+        Of any number of concurrent calls with one key exactly one makes a job, and all return it. Raises
+        `IdempotencyKeyReused` when the key came with another request, `DependencyUnavailable` when the database does
+        not answer (then a job may or may not exist: only a repeat under the same key tells).
+        """
+        for _ in range(3):
+            row = self._row(new)
+            made = self._accept_with_assets(new) if any(i.asset for i in new.inputs) else self._group.submit(row)
+            if isinstance(made, Job):
+                return Accepted(job=made, replayed=False)
+            if made:
+                return Accepted(job=row.job, replayed=False)
+            assert new.idempotency is not None
+            earlier = self.replay(new.tenant_id, new.idempotency)
+            if earlier is not None:
+                return Accepted(job=earlier, replayed=True)
+        raise AssertionError("an idempotency key was neither free nor taken, three times")
+
+    def replay(self, tenant_id: str, idempotency: IdempotencyKey) -> Job | None:
+        """The job that this key made within its lifetime, if any. An expired key is deleted on the way.
+
+        Raises `IdempotencyKeyReused` when the key came with another request.
+        """
+        keys = idempotency_keys.c
+        mine = (keys.tenant_id == tenant_id, keys.operation == idempotency.operation, keys.key == idempotency.key)
+        with self._database.transaction() as connection:
+            connection.execute(idempotency_keys.delete().where(*mine, keys.expires_at <= func.now()))
+            known = connection.execute(select(keys.job_id, keys.fingerprint).where(*mine)).first()
+            if known is None:
+                return None
+            if known.fingerprint != idempotency.fingerprint:
+                raise IdempotencyKeyReused
+            found = select(*JOB_COLUMNS).where(jobs.c.id == known.job_id, jobs.c.tenant_id == tenant_id)
+            return job_from(connection.execute(found).mappings().one())
+
+    def forget_expired_keys(self) -> int:
+        """Delete idempotency keys past their lifetime. Returns how many."""
+        statement = idempotency_keys.delete().where(idempotency_keys.c.expires_at <= func.now())
+        with self._database.statement() as connection:
+            return connection.execute(statement).rowcount
+
+    def _accept_many(self, rows: Sequence[_Row]) -> Sequence[bool]:
+        with self._database.statement() as connection:
+            made = _insert(connection, rows)
+        return [row.job.id in made for row in rows]
+
+    def _accept_with_assets(self, new: NewJob) -> Job | bool:
+        """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
+        with self._database.transaction() as connection:
+            inputs = tuple(
+                NewInput(asset_id=_keep(connection, new.tenant_id, i.asset)) if i.asset else i for i in new.inputs
+            )
+            row = self._row(replace(new, inputs=inputs))
+            if row.job.id in _insert(connection, [row]):
+                return row.job
+            connection.rollback()
+        return False
+
+    def _row(self, new: NewJob) -> _Row:
+        job = _job_of(new, self._clock.now())
+        event = JobEvent(
+            id=new_id("event"),
+            job_id=job.id,
+            tenant_id=job.tenant_id,
+            seq=1,
+            type=EventType.QUEUED,
+            data={},
+            created_at=job.created_at,
+        )
+        return _Row(job=job, given=_given(job, event, new), idempotency=new.idempotency)
+
+
+def _insert(connection: Connection, rows: Sequence[_Row]) -> frozenset[str]:
+    parameters = {"jobs": json.dumps([row.given for row in rows]), "lifetime": KEY_LIFETIME}
+    return frozenset(row.id for row in connection.execute(_ACCEPT, parameters))
+
+
+def _keep(connection: Connection, tenant_id: str, new: NewAsset) -> str:
+    """The id of the asset with this content: the one that is there, or a new one."""
+    statement = (
+        insert(assets)
+        .values(id=new_id("asset"), tenant_id=tenant_id, **asdict(new))
+        .on_conflict_do_update(
+            index_elements=[assets.c.tenant_id, assets.c.sha256, assets.c.extension],
+            set_={"blob_key": assets.c.blob_key},
+        )
+        .returning(assets.c.id)
+    )
+    found: str = connection.execute(statement).scalar_one()
+    return found
+
+
+def _job_of(new: NewJob, now: datetime) -> Job:
+    return Job(
+        id=new_id("job"),
+        tenant_id=new.tenant_id,
+        status=Status.QUEUED,
+        project_id=None,
+        instructions=new.instructions,
+        instruction_index=0,
+        output=new.output,
+        language=new.language,
+        metadata=new.metadata,
+        external_id=new.external_id,
+        customer=new.customer,
+        webhook_url=new.webhook_url,
+        progress=0,
+        waiting=Waiting(reason=WaitingReason.TURN, since=now),
+        receipts=(),
+        result=None,
+        error=None,
+        billing=Billing(),
+        retried_from=None,
+        attempt=0,
+        event_seq=1,
+        lease_epoch=0,
+        finish_by=new.finish_by,
+        cancel_requested_at=None,
+        created_at=now,
+        started_at=None,
+        finished_at=None,
+        inputs=tuple(JobInput(position=p, asset_id=i.asset_id, url=i.url) for p, i in enumerate(new.inputs)),
+    )
+
+
+def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
+    key = new.idempotency
+    return {
+        "id": job.id,
+        "tenant_id": job.tenant_id,
+        "instructions": job.instructions,
+        "output": None if job.output is None else asdict(job.output),
+        "language": job.language,
+        "metadata": dict(job.metadata),
+        "external_id": job.external_id,
+        "customer": job.customer,
+        "webhook_url": job.webhook_url,
+        "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
+        "billing": asdict(job.billing),
+        "waiting": waiting_json(job.waiting),
+        "created_at": rfc3339(job.created_at),
+        "operation": None if key is None else key.operation,
+        "idempotency_key": None if key is None else key.key,
+        "fingerprint": None if key is None else key.fingerprint,
+        "inputs": [{"position": i.position, "asset_id": i.asset_id, "url": i.url} for i in job.inputs],
+        "event_id": event.id,
+        "payload": webhook_payload(job, event),
+    }

@@ -1,0 +1,114 @@
+"""Reading jobs, and the one thing an owner may change: to ask for a cancel."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from reelqueue.domain.intake import JobFilter
+from reelqueue.domain.jobs import EventType, Job, Status
+from reelqueue.errors import NotFound, StateConflict
+from reelqueue.store.engine import Database
+from reelqueue.store.outbox import CHANGED, announce
+from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.tables import jobs
+
+NOTHING_SPENT = (Status.QUEUED, Status.REQUIRES_INPUT)
+"""Where a job that nobody holds can be canceled on the spot: no call to the upstream is needed."""
+
+
+class Jobs:
+    """The tenant's view of its jobs. Another tenant's id is not found, exactly like one that never was."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, tenant_id: str, job_id: str) -> Job:
+        """One job. Raises `NotFound`."""
+        statement = select(*JOB_COLUMNS).where(jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise NotFound
+        return job_from(row)
+
+    def list(self, tenant_id: str, narrow: JobFilter, *, before: str | None, limit: int) -> list[Job]:
+        """Up to `limit` jobs, newest first, older than the job id `before`."""
+        statement = (
+            select(*JOB_COLUMNS)
+            .where(jobs.c.tenant_id == tenant_id, *_conditions(narrow))
+            .order_by(jobs.c.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            statement = statement.where(jobs.c.id < before)
+        with self._database.statement() as connection:
+            return [job_from(row) for row in connection.execute(statement).mappings()]
+
+    def request_cancel(self, tenant_id: str, job_id: str) -> Job:
+        """Cancel a job, or have its worker cancel it.
+
+        A job that nobody works on and that has not called the upstream ends at once. Otherwise the wish is recorded:
+        the worker that holds the job, or the next one, carries it out. A cancel and a finish that meet are settled by
+        the row's lock: whichever commits first stands. Repeating a cancel changes nothing. Raises `NotFound`, and
+        `StateConflict` for a job that succeeded or failed.
+        """
+        mine = (jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)
+        with self._database.transaction() as connection:
+            locked = select(jobs.c.status, jobs.c.dispatch).where(*mine).with_for_update()
+            row = connection.execute(locked).first()
+            if row is None:
+                raise NotFound
+            status = Status(row.status)
+            if status is Status.CANCELED:
+                return job_from(connection.execute(select(*JOB_COLUMNS).where(*mine)).mappings().one())
+            if status.is_final:
+                raise StateConflict(f"The job has {status} already.")
+            at_once = status in NOTHING_SPENT and row.dispatch != "held"
+            values = _ended() if at_once else _wished()
+            changed = update(jobs).where(*mine).values(**values).returning(*CHANGED)
+            changed_row = connection.execute(changed).mappings().one()
+            if at_once:
+                announce(connection, changed_row, EventType.CANCELED)
+            else:
+                connection.execute(select(func.pg_notify("rq_cancel", job_id), func.pg_notify("rq_work", "")))
+            return job_from(changed_row)
+
+
+def _ended() -> dict[str, object]:
+    return {
+        "status": Status.CANCELED,
+        "dispatch": "done",
+        "due_at": None,
+        "bell_at": None,
+        "waiting": None,
+        "lease_epoch": jobs.c.lease_epoch + 1,
+        "event_seq": jobs.c.event_seq + 1,
+        "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
+        "finished_at": func.now(),
+    }
+
+
+def _wished() -> dict[str, object]:
+    """The wish, and an early due time so that a job asleep hears of it."""
+    return {
+        "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
+        "due_at": func.least(jobs.c.due_at, func.now()),
+    }
+
+
+def _conditions(narrow: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if narrow.status:
+        conditions.append(jobs.c.status.in_(sorted(narrow.status)))
+    if narrow.project_id is not None:
+        conditions.append(jobs.c.project_id == narrow.project_id)
+    if narrow.external_id is not None:
+        conditions.append(jobs.c.external_id == narrow.external_id)
+    if narrow.metadata:
+        conditions.append(jobs.c.metadata.op("@>", is_comparison=True)(literal(dict(narrow.metadata), JSONB)))
+    if narrow.created_after is not None:
+        conditions.append(jobs.c.created_at > narrow.created_after)
+    if narrow.created_before is not None:
+        conditions.append(jobs.c.created_at < narrow.created_before)
+    return conditions

@@ -1,0 +1,85 @@
+"""The event of a change and its webhook messages, written in the change's own transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType, JobEvent
+from reelqueue.domain.messages import messages_for
+from reelqueue.kit.ids import new_id
+from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.tables import jobs, webhook_endpoints
+
+_E = webhook_endpoints.c
+
+WORK_CHANNEL = "rq_work"
+"""Something is due: the dispatcher may look. A lost notice costs one sweep."""
+JOB_CHANNEL = "rq_job"
+"""A job changed; the payload is its id. Wakes SSE streams and `Prefer: wait`."""
+
+_WRITE = text("""
+WITH happened AS (
+    INSERT INTO job_events (id, job_id, seq, tenant_id, type, data, created_at)
+    VALUES (:id, :job_id, :seq, :tenant_id, :type, CAST(:data AS jsonb), :created_at)
+    RETURNING job_id
+), sent AS (
+    INSERT INTO messages (id, tenant_id, endpoint_id, job_id, seq, type, url, payload)
+    SELECT m.id, :tenant_id, m.endpoint_id, :job_id, :seq, :type, m.url, m.payload
+    FROM jsonb_to_recordset(CAST(:messages AS jsonb)) AS m (id text, endpoint_id text, url text, payload text)
+    RETURNING id
+), woken AS (
+    UPDATE tenants t SET has_waiting = true, virtual_time = greatest(
+        virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
+    WHERE :terminal AND t.id = :tenant_id AND NOT t.has_waiting
+      AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
+)
+SELECT pg_notify('rq_job', :job_id), pg_notify('rq_work', '')
+""")
+
+
+SUBSCRIBERS = (
+    select(func.jsonb_object_agg(_E.id, func.to_jsonb(_E.event_types), type_=JSONB))
+    .where(_E.tenant_id == jobs.c.tenant_id, _E.deleted_at.is_(None), _E.state == "enabled")
+    .correlate(jobs)
+    .scalar_subquery()
+    .label("subscribers")
+)
+"""Who of the tenant's endpoints listens: `{endpoint id: [event patterns]}`, or null when nobody does."""
+
+CHANGED = (*JOB_COLUMNS, SUBSCRIBERS, func.now().label("moment"))
+"""What a statement that changes a job returns, so that its event can be announced without asking again."""
+
+
+def announce(
+    connection: Connection, row: RowMapping, what: EventType, data: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write the event of a change just made, and its messages; wake whoever listens once the transaction commits.
+
+    `row` is what the change returned (`CHANGED`); its `event_seq` is the event's number. The end of a job makes room
+    under its tenant's cap, so it also gives the tenant its flag back.
+    """
+    job = job_from(row)
+    event = JobEvent(
+        id=new_id("event"),
+        job_id=job.id,
+        tenant_id=job.tenant_id,
+        seq=job.event_seq,
+        type=what,
+        data=data,
+        created_at=row["moment"],
+    )
+    parameters = {
+        **{key: value for key, value in asdict(event).items() if key != "data"},
+        "type": what.value,
+        "data": json.dumps(dict(data)),
+        "terminal": what in TERMINAL_EVENTS,
+        "messages": json.dumps([asdict(one) for one in messages_for(job, event, row["subscribers"] or {})]),
+    }
+    connection.execute(_WRITE, parameters)

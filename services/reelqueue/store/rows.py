@@ -1,0 +1,116 @@
+"""Rows to values and back. The only place that knows both the columns and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+
+from reelqueue.domain.jobs import (
+    Billing,
+    EventType,
+    Job,
+    JobError,
+    JobEvent,
+    JobInput,
+    Output,
+    Result,
+    Status,
+    Waiting,
+    WaitingReason,
+)
+from reelqueue.kit.clock import rfc3339
+from reelqueue.store.tables import job_inputs, jobs
+
+_I = job_inputs.c
+
+INPUTS: ColumnElement[Any] = (
+    select(
+        func.coalesce(
+            func.jsonb_agg(
+                aggregate_order_by(
+                    func.jsonb_build_array(_I.position, _I.asset_id, _I.url, _I.state == "sent"), _I.position
+                )
+            ),
+            text("'[]'::jsonb"),
+            type_=JSONB,
+        )
+    )
+    .where(_I.job_id == jobs.c.id)
+    .correlate(jobs)
+    .scalar_subquery()
+    .label("inputs")
+)
+"""A job's inputs as one JSON column, so that a job is one row of one statement."""
+
+JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS)
+
+
+def job_from(row: RowMapping) -> Job:
+    """The job in a row of `JOB_COLUMNS`."""
+    return Job(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        status=Status(row["status"]),
+        project_id=row["project_id"],
+        instructions=tuple(row["instructions"]),
+        instruction_index=row["instruction_index"],
+        output=None if row["output"] is None else Output(**row["output"]),
+        language=row["language"],
+        metadata=row["metadata"],
+        external_id=row["external_id"],
+        customer=row["customer"],
+        webhook_url=row["webhook_url"],
+        progress=row["progress"],
+        waiting=_waiting_from(row["waiting"]),
+        receipts=tuple(row["receipts"]),
+        result=None if row["result"] is None else Result(**row["result"]),
+        error=None if row["error"] is None else JobError(**row["error"]),
+        billing=Billing(**row["billing"]),
+        retried_from=row["retried_from"],
+        attempt=row["attempt"],
+        event_seq=row["event_seq"],
+        lease_epoch=row["lease_epoch"],
+        finish_by=row["finish_by"],
+        cancel_requested_at=row["cancel_requested_at"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),
+    )
+
+
+def _waiting_from(value: Mapping[str, Any] | None) -> Waiting | None:
+    if value is None:
+        return None
+    return Waiting(
+        reason=WaitingReason(value["reason"]),
+        since=datetime.fromisoformat(value["since"]),
+        until=None if value["until"] is None else datetime.fromisoformat(value["until"]),
+        detail=value["detail"],
+    )
+
+
+def waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:
+    """A `Waiting` as the column keeps it."""
+    if waiting is None:
+        return None
+    until = None if waiting.until is None else rfc3339(waiting.until)
+    return {**asdict(waiting), "reason": waiting.reason.value, "since": rfc3339(waiting.since), "until": until}
+
+
+def event_from(row: RowMapping) -> JobEvent:
+    """The event in a row of `job_events`."""
+    return JobEvent(
+        id=row["id"],
+        job_id=row["job_id"],
+        tenant_id=row["tenant_id"],
+        seq=row["seq"],
+        type=EventType(row["type"]),
+        data=row["data"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,105 @@
+"""What has fallen between two chairs: leases of dead workers, lost flags, passed deadlines, poisoned jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text, update
+
+from reelqueue.domain.jobs import EventType, Status
+from reelqueue.domain.rulings import public_error
+from reelqueue.errors import DeadlineExceeded, Poisoned, ReelqueueError
+from reelqueue.store.engine import Database
+from reelqueue.store.outbox import CHANGED, announce
+from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.tables import jobs
+
+CLAIMS_BEFORE_POISONED = 3
+BATCH = 500
+
+_FLAGS = text("""
+UPDATE tenants t SET has_waiting = true, virtual_time = greatest(
+    virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
+WHERE NOT t.has_waiting AND NOT t.paused
+  AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
+  AND t.max_running > (
+    SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
+""")
+
+
+def _orphans(table: str, due: str = "now()", also: str = "") -> TextClause:
+    """The rows of workers whose lease ran out, by the database's clock. The epoch rises: the old worker is fenced."""
+    return text(f"""
+UPDATE {table} SET dispatch = 'idle', lease_owner = NULL, lease_epoch = lease_epoch + 1, due_at = {due}{also}
+WHERE id IN (
+    SELECT h.id FROM {table} h
+    WHERE h.dispatch = 'held'
+      AND NOT EXISTS (SELECT FROM workers w WHERE w.id = h.lease_owner AND w.expires_at > now())
+    LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
+RETURNING id""")  # noqa: S608 - the names are ours
+
+
+# A job that used up its crashes is due never again: `fail_poisoned` ends it.
+_ORPHANED_JOBS = _orphans(
+    "jobs",
+    f"CASE WHEN crashes + 1 < {CLAIMS_BEFORE_POISONED} THEN now() END",
+    ", crashes = crashes + 1",
+)
+_ORPHANED_MESSAGES = _orphans("messages")
+
+
+class Sweep:
+    """Repairs. Each may run anywhere, at any time, twice at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take_over(self) -> int:
+        """Free what dead workers held. Returns how many rows. A job so freed has one more crash on its count."""
+        with self._database.statement() as connection:
+            return sum(len(connection.execute(one).all()) for one in (_ORPHANED_JOBS, _ORPHANED_MESSAGES))
+
+    def restore_flags(self) -> int:
+        """Give the waiting flag back to tenants that lost it between two commits. Returns how many."""
+        with self._database.statement() as connection:
+            return connection.execute(_FLAGS).rowcount
+
+    def fail_poisoned(self) -> int:
+        """End jobs that brought their worker down three times without any progress. Returns how many."""
+        condition = (jobs.c.dispatch == "idle") & (jobs.c.crashes >= CLAIMS_BEFORE_POISONED)
+        return self._fail_where(condition, Poisoned())
+
+    def fail_overdue(self) -> int:
+        """End idle jobs whose `finish_by` has passed and for which nothing runs upstream. Returns how many."""
+        condition = (
+            (jobs.c.dispatch == "idle")
+            & jobs.c.finish_by.is_not(None)
+            & (jobs.c.finish_by < func.now())
+            & jobs.c.status.in_([Status.QUEUED, Status.REQUIRES_INPUT])
+        )
+        return self._fail_where(condition, DeadlineExceeded())
+
+    def _fail_where(self, condition: ColumnElement[bool], cause: ReelqueueError) -> int:
+        with self._database.transaction() as connection:
+            ids = select(jobs.c.id).where(condition).limit(BATCH).with_for_update(skip_locked=True)
+            found: Sequence[str] = connection.execute(ids).scalars().all()
+            for job_id in found:
+                _fail(connection, job_id, cause)
+        return len(found)
+
+
+def _fail(connection: Connection, job_id: str, cause: ReelqueueError) -> None:
+    row = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == job_id)).mappings().one()
+    values = {
+        "status": Status.FAILED,
+        "error": asdict(public_error(cause, job_from(row).billing)),
+        "dispatch": "done",
+        "due_at": None,
+        "waiting": None,
+        "lease_epoch": jobs.c.lease_epoch + 1,
+        "event_seq": jobs.c.event_seq + 1,
+        "finished_at": func.now(),
+    }
+    changed = update(jobs).where(jobs.c.id == job_id).values(**values).returning(*CHANGED)
+    announce(connection, connection.execute(changed).mappings().one(), EventType.FAILED, {"code": cause.code})

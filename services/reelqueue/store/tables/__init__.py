@@ -1,0 +1,26 @@
+"""Every table. The migrations make them; `alembic check` holds the two together."""
+
+from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
+from reelqueue.store.tables.metadata import metadata
+from reelqueue.store.tables.operations import idempotency_keys, workers
+from reelqueue.store.tables.tenancy import api_keys, assets, projects, tenants, upstream_tokens
+from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints
+
+__all__ = [
+    "api_keys",
+    "assets",
+    "idempotency_keys",
+    "job_events",
+    "job_inputs",
+    "jobs",
+    "messages",
+    "metadata",
+    "projects",
+    "renders",
+    "tenants",
+    "turns",
+    "upstream_tokens",
+    "webhook_attempts",
+    "webhook_endpoints",
+    "workers",
+]

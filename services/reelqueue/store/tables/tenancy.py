@@ -1,0 +1,120 @@
+"""Who the jobs belong to, and what they bring: keys, upstream tokens, projects, assets."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from reelqueue.domain.tokens import TokenHealth, TokenKind
+from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of, tenant_column
+
+tenants = Table(
+    "tenants",
+    metadata,
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("weight", Integer, nullable=False, server_default=text("1")),
+    Column("max_running", Integer, nullable=False, server_default=text("50")),
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    Column("has_waiting", Boolean, nullable=False, server_default=false()),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("webhook_secret", LargeBinary, nullable=False),
+    created_column(),
+    UniqueConstraint("name"),
+    CheckConstraint("weight > 0", name="weight_positive"),
+    CheckConstraint("max_running >= 0", name="max_running_not_negative"),
+)
+Index("ix_tenants_waiting", tenants.c.virtual_time, postgresql_where=tenants.c.has_waiting)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("name", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    created_column(),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+)
+Index("ix_api_keys_tenant_id", api_keys.c.tenant_id)
+
+upstream_tokens = Table(
+    "upstream_tokens",
+    metadata,
+    id_column(),
+    tenant_column(nullable=True),
+    Column("label", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("client_id", Text),
+    Column("user_id", Text),
+    Column("health", Text, nullable=False, server_default=TokenHealth.OK),
+    Column("cooling_until", Moment),
+    Column("expires_at", Moment),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    created_column(),
+    CheckConstraint(one_of("kind", TokenKind), name="kind_known"),
+    CheckConstraint(one_of("health", TokenHealth), name="health_known"),
+    CheckConstraint("(kind = 'anonymous') = (client_id IS NOT NULL)", name="anonymous_has_client_id"),
+)
+Index(
+    "uq_upstream_tokens_owner_fingerprint", text("coalesce(tenant_id, '')"), upstream_tokens.c.fingerprint, unique=True
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("token_id", Text, ForeignKey("upstream_tokens.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("session_id", Text),
+    Column("task_id", Text),
+    Column("user_id", Text),
+    created_column(),
+    CheckConstraint(one_of("state", ("creating", "ready", "lost")), name="state_known"),
+    CheckConstraint("state = 'creating' OR session_id IS NOT NULL", name="ready_has_session"),
+)
+Index("uq_projects_session_id", projects.c.session_id, unique=True, postgresql_where=projects.c.session_id.is_not(None))
+Index("ix_projects_tenant_id", projects.c.tenant_id)
+
+assets = Table(
+    "assets",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("sha256", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("extension", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("duration_ms", BigInteger),
+    Column("blob_key", Text, nullable=False),
+    created_column(),
+    CheckConstraint(one_of("kind", ("image", "video", "audio")), name="kind_known"),
+    CheckConstraint("bytes > 0", name="bytes_positive"),
+    CheckConstraint("length(sha256) = 64", name="sha256_hex"),
+)
+Index("uq_assets_tenant_id_sha256_extension", assets.c.tenant_id, assets.c.sha256, assets.c.extension, unique=True)

@@ -1,0 +1,208 @@
+"""Upstream tokens: sealed, chosen, marked, refreshed. A secret leaves here only as a `Credential`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, RowMapping, and_, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
+from reelqueue.domain.upstream import AnonymousToken, Credential
+from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.kit.ids import new_id
+from reelqueue.kit.sealing import Sealer
+from reelqueue.store.engine import Database
+from reelqueue.store.refresh_lock import RefreshLock
+from reelqueue.store.sealed import place
+from reelqueue.store.tables import upstream_tokens
+from reelqueue.store.tables.metadata import Moment
+from reelqueue.store.violations import no_such_tenant, refusing
+
+_T = upstream_tokens.c
+_SHOWN = tuple(_T[field.name] for field in fields(UpstreamToken))
+
+ANONYMOUS_LIFE: Final = timedelta(days=7)
+"""What an anonymous token lives when the upstream does not say (contract §14 row 11)."""
+MAX_SECRET_CHARACTERS: Final = 4096
+
+
+class UpstreamTokens:
+    """Tokens of tenants and of the shared pool. A token without a tenant belongs to the pool.
+
+    `find`, `credential`, `mark`, `refreshing` and `replace_secret` take the id that `pick` gave or a project names;
+    ids that came from a request never reach them.
+    """
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._refreshes = RefreshLock(database)
+
+    def add(self, tenant_id: str | None, secret: str, *, label: str) -> UpstreamToken:
+        """Keep a token that a person supplied. The same secret again gives the row that is there, unchanged.
+
+        Its health stays what it was too: a dead token is not cured by being added again. Raises `ValidationFailed`
+        for what cannot be a token, `NotFound` for a tenant that is not there.
+        """
+        if not (secret.isascii() and secret.isprintable() and 0 < len(secret) <= MAX_SECRET_CHARACTERS):
+            raise ValidationFailed("A token is printable ASCII.", pointer="/token")
+        if " " in secret:
+            raise ValidationFailed("A token has no spaces.", pointer="/token")
+        token_id = new_id("upstream_token")
+        statement = (
+            insert(upstream_tokens)
+            .values(
+                id=token_id,
+                tenant_id=tenant_id,
+                label=label,
+                kind=TokenKind.SUPPLIED,
+                secret=self._seal(tenant_id, token_id, secret),
+                fingerprint=self._sealer.fingerprint(f"{TokenKind.SUPPLIED}|{secret}".encode()),
+            )
+            .on_conflict_do_update(index_elements=_OWNER_AND_FINGERPRINT, set_={"label": _T.label})
+            .returning(*_SHOWN)
+        )
+        with refusing(no_such_tenant(upstream_tokens)), self._database.statement() as connection:
+            return _token_from(connection.execute(statement).mappings().one())
+
+    def add_anonymous(self, client_id: str, fresh: AnonymousToken) -> UpstreamToken:
+        """Keep a token that was fetched for a client id, in the shared pool. One row a client id, and the first wins.
+
+        The upstream gives a client id one token in seven days, so a second row could only hold the same token or
+        a refreshed one; `replace_secret` is for that. Hold `refreshing(client_id)` from before the fetch.
+        """
+        token_id = new_id("upstream_token")
+        statement = (
+            insert(upstream_tokens)
+            .values(
+                id=token_id,
+                tenant_id=None,
+                label=TokenKind.ANONYMOUS,
+                kind=TokenKind.ANONYMOUS,
+                secret=self._seal(None, token_id, fresh.token),
+                fingerprint=self._sealer.fingerprint(f"{TokenKind.ANONYMOUS}|{client_id}".encode()),
+                client_id=client_id,
+                user_id=fresh.user_id,
+                expires_at=_expiry(fresh.expires_at),
+            )
+            .on_conflict_do_update(index_elements=_OWNER_AND_FINGERPRINT, set_={"label": _T.label})
+            .returning(*_SHOWN)
+        )
+        with self._database.statement() as connection:
+            return _token_from(connection.execute(statement).mappings().one())
+
+    def pick(self, tenant_id: str) -> UpstreamToken | None:
+        """The token to work with: the tenant's own before the pool's, the one with the longest life first.
+
+        Only healthy ones, and those whose cooling is over by the database's clock. Life on the clock never rules one
+        out, it only ranks: how long tokens live is disputed, so a refusal decides (contract §14 row 11).
+        """
+        cooled = and_(_T.health == TokenHealth.COOLING, _T.cooling_until <= func.now())
+        statement = (
+            select(*_SHOWN)
+            .where(or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)), or_(_T.health == TokenHealth.OK, cooled))
+            .order_by(_T.tenant_id.is_(None), _T.expires_at.desc().nulls_first(), _T.id)
+            .limit(1)
+        )
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        return None if row is None else _token_from(row)
+
+    def find(self, token_id: str) -> UpstreamToken:
+        """One token, without its secret. Raises `NotFound`."""
+        with self._database.statement() as connection:
+            row = connection.execute(select(*_SHOWN).where(_T.id == token_id)).mappings().first()
+        if row is None:
+            raise NotFound
+        return _token_from(row)
+
+    def credential(self, token_id: str) -> Credential:
+        """The bearer token itself. Raises `NotFound`.
+
+        Read the generation (`find`, `pick`) before this, not after: a refresh in between then makes a later `mark`
+        miss, instead of letting it hit the fresh token.
+        """
+        statement = select(_T.tenant_id, _T.secret).where(_T.id == token_id)
+        with self._database.statement() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            raise NotFound
+        secret = self._sealer.open(row.secret, aad=_place(row.tenant_id, token_id))
+        return Credential(token_id=token_id, token=secret.decode())
+
+    def mark(self, token_id: str, health: TokenHealth, *, generation: int, cooling_s: float | None = None) -> bool:
+        """Note how a token fares; `cooling_s` goes with `COOLING`, in seconds.
+
+        False: nothing was written, since the token was refreshed after `generation` was seen, or because it cools and
+        is known to be worse off than that. Two coolings at once: the longer one stays.
+        """
+        if (health is TokenHealth.COOLING) != (cooling_s is not None):
+            raise ValueError("cooling_s goes with COOLING")
+        conditions: list[ColumnElement[bool]] = [_T.id == token_id, _T.generation == generation]
+        until = None
+        if cooling_s is not None:
+            conditions.append(_T.health.in_((TokenHealth.OK, TokenHealth.COOLING)))
+            until = func.greatest(_T.cooling_until, func.now() + timedelta(seconds=cooling_s))
+        statement = update(upstream_tokens).where(*conditions).values(health=health, cooling_until=until)
+        with self._database.statement() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def refreshing(self, token_id: str) -> AbstractContextManager[None]:
+        """Be the only one, over all processes, who refreshes this token inside the block.
+
+        Once inside, read the token again: whoever was here before may have refreshed it. A client id serves as well,
+        before its first token exists. Raises `DependencyUnavailable` after a minute of waiting. Why this holds a
+        connection during a call to the upstream: see `refresh_lock.py`.
+        """
+        return self._refreshes.held(token_id)
+
+    def replace_secret(self, token_id: str, *, generation: int, fresh: AnonymousToken) -> bool:
+        """Put a fresh secret in place of the one of `generation`: healthy again, and one generation on.
+
+        False: nothing was written. The token was refreshed by another meanwhile, is not there, or was supplied by
+        a person, whose token we never replace silently (contract §14 row 7). The first user id stays: accounts are
+        bound by it (contract §14 row 30).
+        """
+        statement = (
+            update(upstream_tokens)
+            .where(_T.id == token_id, _T.generation == generation, _T.kind == TokenKind.ANONYMOUS)
+            .values(
+                secret=self._seal(self._owner(token_id), token_id, fresh.token),
+                generation=_T.generation + 1,
+                health=TokenHealth.OK,
+                cooling_until=None,
+                expires_at=_expiry(fresh.expires_at),
+                user_id=func.coalesce(_T.user_id, fresh.user_id),
+            )
+        )
+        with self._database.statement() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def _owner(self, token_id: str) -> str | None:
+        """Whose token it is. An owner never changes, so this may be read in a statement of its own."""
+        with self._database.statement() as connection:
+            owner: str | None = connection.execute(select(_T.tenant_id).where(_T.id == token_id)).scalar()
+        return owner
+
+    def _seal(self, tenant_id: str | None, token_id: str, secret: str) -> bytes:
+        return self._sealer.seal(secret.encode(), aad=_place(tenant_id, token_id))
+
+
+_OWNER_AND_FINGERPRINT: Final = (func.coalesce(_T.tenant_id, ""), _T.fingerprint)
+
+
+def _place(tenant_id: str | None, token_id: str) -> str:
+    return place(_T.secret, tenant_id=tenant_id, row_id=token_id)
+
+
+def _expiry(told: datetime | None) -> ColumnElement[datetime]:
+    return func.now() + ANONYMOUS_LIFE if told is None else literal(told, Moment)
+
+
+def _token_from(row: RowMapping) -> UpstreamToken:
+    return UpstreamToken(**{**row, "kind": TokenKind(row["kind"]), "health": TokenHealth(row["health"])})

@@ -1,0 +1,133 @@
+"""One try to deliver one message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from reelqueue.domain.retries import parse_retry_after
+from reelqueue.egress import EgressFailed, EgressResponse, Stage, UrlInvalid
+from reelqueue.errors import DestinationNotAllowed
+from reelqueue.kit.clock import Clock
+from reelqueue.webhooks.signing import signed_headers
+
+USER_AGENT: Final = "Reelqueue-Webhooks/1"
+DEADLINE_S: Final = 15.0
+"""For the whole try, from the lookup of the name to the last byte of the answer."""
+
+MAX_RESPONSE_BYTES: Final = 64 * 1024
+"""What is read of an answer. Its sender decides how long it is, so it is not read to its end."""
+
+EXCERPT_BYTES: Final = 4 * 1024
+"""What is kept of an answer, in UTF-8, to show its receiver what it said."""
+
+_GONE: Final = 410
+_KEPT_CONTROLS: Final = frozenset("\t\n\r")
+
+ErrorClass = Stage | Literal["forbidden"]
+"""The stage at which a try failed. `forbidden`: the egress rule refused the URL, and nothing was sent."""
+
+
+class Poster(Protocol):
+    """What the sender needs of `EgressClient`."""
+
+    def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, deadline_s: float, max_response_bytes: int
+    ) -> EgressResponse:
+        """See `EgressClient.post`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOutcome:
+    """What came of one try.
+
+    `delivered`: a 2xx answer arrived whole, or up to what is read of it. `gone`: the receiver said 410 and wants no
+    more. `error_class` is `None` if and only if it was delivered. `error_detail` is for the operator, not the tenant.
+    `request_headers` are as signed and sent; a signature tells nothing of its secret.
+    """
+
+    delivered: bool
+    status: int | None
+    error_class: ErrorClass | None
+    elapsed_ms: int
+    response_excerpt: str
+    retry_after_s: float | None
+    gone: bool = False
+    error_detail: str | None = None
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class WebhookSender:
+    """Signs and posts messages. Safe to share between threads."""
+
+    def __init__(self, client: Poster, clock: Clock, *, deadline_s: float = DEADLINE_S) -> None:
+        self._client = client
+        self._clock = clock
+        self._deadline_s = deadline_s
+
+    def send(self, url: str, body: bytes, *, message_id: str, secrets: Iterable[str]) -> DeliveryOutcome:
+        """Try once. The receiver may have taken the message even if this says it failed: it knows it by its id.
+
+        `message_id` stays the same over all tries of a message; the timestamp is of this one. Whatever the receiver
+        does ends in an outcome. Raises `SecretInvalid` or `ValueError` for what we got wrong.
+        """
+        now = self._clock.now()
+        headers = {
+            "content-type": "application/json",
+            "user-agent": USER_AGENT,
+            **signed_headers(secrets, message_id, timestamp=int(now.timestamp()), body=body),
+        }
+        started = self._clock.monotonic()
+        try:
+            response = self._client.post(
+                url, headers=headers, body=body, deadline_s=self._deadline_s, max_response_bytes=MAX_RESPONSE_BYTES
+            )
+        except EgressFailed as error:
+            return self._failed(error.stage, error.cause, status=error.http_status, started=started, headers=headers)
+        except (DestinationNotAllowed, UrlInvalid) as error:
+            detail = getattr(error, "reason", error.code)
+            return self._failed("forbidden", detail, status=None, started=started, headers=headers)
+        return DeliveryOutcome(
+            delivered=200 <= response.status < 300,
+            status=response.status,
+            error_class=_judge(response.status),
+            elapsed_ms=round(response.elapsed_s * 1000),
+            response_excerpt=excerpt(response.body),
+            retry_after_s=parse_retry_after(response.headers.get("retry-after"), now),
+            gone=response.status == _GONE,
+            request_headers=headers,
+        )
+
+    def _failed(
+        self, stage: ErrorClass, detail: str, *, status: int | None, started: float, headers: Mapping[str, str]
+    ) -> DeliveryOutcome:
+        return DeliveryOutcome(
+            delivered=False,
+            status=status,
+            error_class=stage,
+            elapsed_ms=round((self._clock.monotonic() - started) * 1000),
+            response_excerpt="",
+            retry_after_s=None,
+            error_detail=detail,
+            request_headers=headers,
+        )
+
+
+def excerpt(body: bytes) -> str:
+    """The start of an answer as text that is safe to store and to print: no control characters, at most 4 KiB."""
+    text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
+    printable = "".join(char for char in text if char in _KEPT_CONTROLS or not _is_control(char))
+    # Each undecodable byte became three.
+    return printable.encode()[:EXCERPT_BYTES].decode("utf-8", "ignore")
+
+
+def _is_control(char: str) -> bool:
+    return ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0
+
+
+def _judge(status: int) -> ErrorClass | None:
+    if 200 <= status < 300:
+        return None
+    return "redirect" if 300 <= status < 400 else "status"

@@ -1,0 +1,29 @@
+"""What every test gets: markers by directory, a way to see where a hanging run hangs, the shared fixtures."""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ("fixtures.eventually", "fixtures.postgres", "fixtures.valkey")
+
+_TESTS = Path(__file__).parent
+_KINDS = frozenset({"unit", "integration", "e2e"})
+
+
+def pytest_configure() -> None:
+    """`kill -USR1 <pid>` prints where every thread of a run stands, and the run goes on."""
+    faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the directory it lies in, so that `-m unit` needs no decorators."""
+    for item in items:
+        if item.path.is_relative_to(_TESTS):
+            kind = item.path.relative_to(_TESTS).parts[0]
+            if kind in _KINDS:
+                item.add_marker(kind)
