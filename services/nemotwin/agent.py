@@ -54,12 +54,20 @@ def decide(instruction: Instruction, scene: Scene) -> Plan:
         return Plan(Intent.TALK, "greeting")
     if scene.has_clip:
         return _with_clip(instruction, scene)
-    if not scene.has_media:
-        if instruction.names_picture:
-            return Plan(Intent.ASK, "ask_picture")
-        if not instruction.generates or instruction.vague:
-            return Plan(Intent.ASK, "ask_subject")
-        return _generate(instruction, scene)
+    if scene.has_media:
+        return _with_media(instruction, scene)
+    return _with_nothing(instruction, scene)
+
+
+def _with_nothing(instruction: Instruction, scene: Scene) -> Plan:
+    if instruction.names_picture:
+        return Plan(Intent.ASK, "ask_picture")
+    if not instruction.generates or instruction.vague:
+        return Plan(Intent.ASK, "ask_subject")
+    return _generate(instruction, scene)
+
+
+def _with_media(instruction: Instruction, scene: Scene) -> Plan:
     if instruction.slideshow or (instruction.edits and not instruction.generates):
         return _edit(instruction, scene, lay_media=True)
     return _generate(instruction, scene)

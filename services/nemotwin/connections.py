@@ -18,7 +18,10 @@ class Connection:
         """Stand for `transport`; without one (a test without a socket) cutting only sets `lost`."""
         self._transport = transport
         self._watchers: set[Callable[[], None]] = set()
+        self._closed = asyncio.Event()
         self.lost = False
+        if transport is None:
+            self._closed.set()
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called when the connection is lost."""
@@ -38,11 +41,20 @@ class Connection:
         """Cut the connection with a TCP reset; what was written last may never arrive."""
         if self._transport is not None:
             wired = self._transport.get_extra_info("socket")
-            # The option belongs to the socket, not to the descriptor: set through a duplicate it holds for the original.
+            # The option belongs to the socket, not to the descriptor: a duplicate sets it for the original.
             with socket.socket(fileno=os.dup(wired.fileno())) as duplicate:
                 duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
         self.lose()
+
+    def end(self) -> None:
+        """Note that the socket is closed, which is a little later than `drop` and `reset`."""
+        self.lose()
+        self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the socket is closed."""
+        await self._closed.wait()
 
     def lose(self) -> None:
         """Note that the connection has gone, and tell the watchers. Safe to repeat."""
@@ -63,6 +75,11 @@ class Connections:
         """Return the connection of the client at this address, or one without a socket."""
         return self._by_client.get(client) or Connection(None)
 
+    def cut_all(self) -> None:
+        """Abort every connection, as a crash would."""
+        for connection in list(self._by_client.values()):
+            connection.reset()
+
     def protocol(self) -> type[asyncio.Protocol]:
         """Return a server protocol that keeps this registry."""
         registry = self._by_client
@@ -75,9 +92,9 @@ class Connections:
                 registry[self.tracked_as] = self.tracked
 
             def connection_lost(self, exc: Exception | None) -> None:
-                self.tracked.lose()
+                super().connection_lost(exc)
+                self.tracked.end()
                 if registry.get(self.tracked_as) is self.tracked:
                     del registry[self.tracked_as]
-                super().connection_lost(exc)
 
         return TrackedProtocol

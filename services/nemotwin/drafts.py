@@ -94,6 +94,9 @@ def _segments(draft: Draft, kind: int) -> list[dict[str, Any]]:
 
 def _apply(draft: Draft, edit: Edit) -> None:
     length = draft["d"]
+    if isinstance(edit, TrimStart | TrimEnd | SetDuration | ChangeSpeed):
+        _retime(draft, edit)
+        return
     match edit:
         case AddTitle(text=text, ms=ms):
             segment = {"d": min(ms, length), "sim_start": 0, "sim_text": text}
@@ -112,6 +115,13 @@ def _apply(draft: Draft, edit: Edit) -> None:
             for track in draft["t"]:
                 if track["tt"] == AUDIO:
                     track["m"]["sim_volume"] = volume
+        case _:
+            assert_never(edit)
+
+
+def _retime(draft: Draft, edit: TrimStart | TrimEnd | SetDuration | ChangeSpeed) -> None:
+    length = draft["d"]
+    match edit:
         case TrimStart(ms=ms):
             _cut(draft, min(ms, max(length - SHORTEST_MS, 0)), length)
         case TrimEnd(ms=ms):

@@ -95,8 +95,6 @@ class Scribe:
 
 def flat(event: Event) -> list[Event]:
     """Return the same in the other dialect (`contract §5.6`); thoughts have no place in it."""
-    if "error" in event:
-        return [event]
     events: list[Event] = []
     for part in event.get("content", {}).get("parts", []):
         if called := part.get("functionCall"):

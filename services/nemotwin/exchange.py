@@ -1,4 +1,4 @@
-"""One request and its answer, as a fault sees them: it may answer itself, let the twin answer, or cut the connection."""
+"""One request and its answer, as a fault sees them: it may answer, let the twin answer, or cut the connection."""
 
 import asyncio
 from collections.abc import Mapping

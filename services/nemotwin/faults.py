@@ -34,7 +34,7 @@ class UnknownFaultError(ValueError):
 
 @dataclass(slots=True)
 class Armed:
-    """A fault lying in wait: it lets `after` calls of the endpoint pass and then strikes `count` times (`None`: always)."""
+    """A fault lying in wait: it lets `after` calls of its endpoint pass, then strikes `count` times (`None`: ever)."""
 
     fault_id: str
     endpoint: str
@@ -66,9 +66,7 @@ class Faults:
         self._numbers = itertools.count(1)
         self.armed: list[Armed] = []
 
-    def arm(
-        self, name: str, endpoint: str, *, count: int | None, after: int, params: Mapping[str, Any]
-    ) -> Armed:
+    def arm(self, name: str, endpoint: str, *, count: int | None, after: int, params: Mapping[str, Any]) -> Armed:
         """Arm a fault. Raises `UnknownFaultError`, or `pydantic.ValidationError` for a parameter's bad value."""
         if endpoint not in (ANY, *NAMES):
             raise UnknownFaultError(f"endpoint: one of {', '.join((ANY, *NAMES))}")
@@ -84,7 +82,7 @@ class Faults:
         return armed
 
     def take(self, endpoint: str | None) -> Armed | None:
-        """Return the fault that strikes this call, if any. A call counts for all that wait for it, and is struck by one."""
+        """Return the fault that strikes this call, if any. Every fault counts the call; one strikes."""
         chosen: Armed | None = None
         for armed in self.armed:
             if armed.endpoint not in (ANY, endpoint) or (armed.count is not None and armed.struck >= armed.count):

@@ -31,7 +31,12 @@ class StoppedError(Exception):
 
 
 def make(
-    board: Storyboard, path: Path, *, progress: Callable[[float], None], stop: threading.Event, preset: str = "ultrafast"
+    board: Storyboard,
+    path: Path,
+    *,
+    progress: Callable[[float], None],
+    stop: threading.Event,
+    preset: str = "ultrafast",
 ) -> None:
     """Write the film to `path`; tell `progress` the share done, 0.0 to 1.0.
 
@@ -81,15 +86,19 @@ class _Reel:
             entry.push(None)
         last: VideoFrame | None = None
         for number in range(total):
-            try:
-                pulled = self._out.pull()
-            except (av.error.EOFError, av.error.BlockingIOError):
-                pulled = last
-            if not isinstance(pulled, VideoFrame):
+            # Rounding may leave the graph a frame short: the last one then stands a moment longer.
+            last = self._pull() or last
+            if last is None:
                 return
-            pulled.pts, pulled.time_base = number, Fraction(1, self._board.fps)
-            yield pulled
-            last = pulled
+            last.pts, last.time_base = number, Fraction(1, self._board.fps)
+            yield last
+
+    def _pull(self) -> VideoFrame | None:
+        try:
+            pulled = self._out.pull()
+        except (av.error.EOFError, av.error.BlockingIOError):
+            return None
+        return pulled if isinstance(pulled, VideoFrame) else None
 
     def _faded(self) -> FilterContext:
         shots = self._board.shots
@@ -109,7 +118,7 @@ class _Reel:
         """Zoom in on even shots, out of odd ones, and pan a little on the way."""
         width, height = self._board.width, self._board.height
         large = (_even(width * (1 + ZOOM)), _even(height * (1 + ZOOM)))
-        still = VideoFrame.from_image(fitted(self._board.shots[number].picture, large)).reformat(format="yuv420p")
+        still = _frame(fitted(self._board.shots[number].picture, large)).reformat(format="yuv420p")
         frames = max(round(seconds * self._board.fps), 1)
         done = f"min(n/{frames},1)" if number % 2 == 0 else f"(1-min(n/{frames},1))"
         size = ":".join(
@@ -132,7 +141,7 @@ class _Reel:
         first = round(caption.start * board.fps)
         place = board.captions.index(caption)
         text = self._chain(
-            self._input(_rgba(caption_image(caption.text, board.width)).reformat(format="yuva420p")),
+            self._input(_frame(caption_image(caption.text, board.width)).reformat(format="yuva420p")),
             ("loop", f"loop={frames - 1}:size=1"),
             ("setpts", f"N+{first}"),
             ("fade", f"t=in:st={caption.start:.4f}:d={CAPTION_FADE_SECONDS}:alpha=1"),
@@ -145,9 +154,7 @@ class _Reel:
     def _input(self, still: VideoFrame) -> FilterContext:
         base = Fraction(1, self._board.fps)
         still.pts, still.time_base = 0, base
-        entry = self._graph.add_buffer(
-            width=still.width, height=still.height, format=still.format, time_base=base
-        )
+        entry = self._graph.add_buffer(width=still.width, height=still.height, format=still.format, time_base=base)
         self._inputs.append((entry, still))
         return entry
 
@@ -164,7 +171,8 @@ def _sound(seconds: float, volume: float) -> Iterator[AudioFrame]:
     waves = "+".join(f"sin(2*PI*{pitch}*t)" for pitch in _CHORD_HZ)
     graph = av.filter.Graph()
     source = graph.add(
-        "aevalsrc", f"exprs='{0.15 * volume:.4f}*({waves})*min(1,t)*min(1,{seconds:.4f}-t)':s={SAMPLE_RATE}:d={seconds:.4f}"
+        "aevalsrc",
+        f"exprs='{0.15 * volume:.4f}*({waves})*min(1,t)*min(1,{seconds:.4f}-t)':s={SAMPLE_RATE}:d={seconds:.4f}",
     )
     shape = graph.add("aformat", "sample_fmts=fltp:channel_layouts=mono")
     sink = graph.add("abuffersink")
@@ -181,17 +189,9 @@ def _sound(seconds: float, volume: float) -> Iterator[AudioFrame]:
             yield pulled
 
 
-def _rgba(image: Image.Image) -> VideoFrame:
-    """Return an image with its transparency as a frame; PyAV's own conversion loses it."""
-    frame = VideoFrame(image.width, image.height, "rgba")
-    plane = frame.planes[0]
-    row, stride = image.width * 4, plane.line_size
-    pixels = image.tobytes()
-    if stride != row:
-        padding = b"\0" * (stride - row)
-        pixels = b"".join(pixels[at : at + row] + padding for at in range(0, len(pixels), row))
-    plane.update(pixels)
-    return frame
+def _frame(image: Image.Image) -> VideoFrame:
+    """Return an image with its transparency as a frame; PyAV's `from_image` would lose it."""
+    return VideoFrame.from_bytes(image.convert("RGBA").tobytes(), image.width, image.height, "rgba")
 
 
 def _even(value: float) -> int:

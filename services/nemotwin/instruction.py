@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - Chinese punctuation is meant
 """Read an instruction, English or Chinese, by rule: what it asks for, not yet what will be done about it."""
 
 import re
@@ -31,12 +32,12 @@ _SECONDS = rf"{_NUMBER}[\s-]*(?:seconds?|secs?|s\b|秒钟?)"
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|「([^」]+)」|『([^』]+)』|《([^》]+)》|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
 _HOLE = re.compile(r"\x00(\d+)\x00")
 _CLAUSES = re.compile(
-    r"[.!?](?=\s|$)|[,;:\n。，；！？、]+|\b(?:and then|and|then|plus|also|with)\b|(?:并且|然后|同时|以及|并|和|再加)"
+    r"[.!?](?=\s|$)|[,;\n。，；！？、]+|\b(?:and then|and|then|plus|also|with)\b|(?:并且|然后|同时|以及|并|和|再加)"
 )
 
 _GENERATE = re.compile(
-    r"\b(?:animat\w+|generat\w+|creat\w+|bring\w*\b.*\bto life|turn\b.*\binto|make\b.*\b(?:video|clip|move|film|movie|reel)"
-    r"|produce\w*|storyboard)\b|生成|制作|创建|动画|动起来|做一?个|做成|拍"
+    r"\b(?:animat\w+|generat\w+|creat\w+|bring\w*\b.*\bto life|turn\b.*\binto"
+    r"|make\b.*\b(?:video|clip|move|film|movie|reel)|produce\w*|storyboard)\b|生成|制作|创建|动画|动起来|做一?个|做成|拍"
 )
 _FILM = re.compile(r"\b(?:video|film|movie|clip|time-?lapse)\b|视频|短片")
 _REGENERATE = re.compile(
@@ -58,12 +59,14 @@ _FIRST = re.compile(rf"\b(?:first|opening)\s+{_SECONDS}|(?:前|开头){_SECONDS}
 _LAST = re.compile(rf"\b(?:last|final)\s+{_SECONDS}|(?:最后|结尾|后){_SECONDS}")
 _ANY_SECONDS = re.compile(_SECONDS)
 _LASTING = re.compile(r"\W*(?:lasting|for|shown?|持续|显示)")
-_SPEED = re.compile(r"\b(?:speed(?:ed)? (?:it )?up|faster|slow(?:ed)? (?:it )?down|slower|slow motion)\b|加速|减速|慢动作")
+_SPEED = re.compile(
+    r"\b(?:speed(?:ed)? (?:it )?up|faster|slow(?:ed)? (?:it )?down|slower|slow motion)\b|加速|减速|慢动作"
+)
 _FACTOR = re.compile(r"(\d+(?:\.\d+)?)\s*(?:x\b|倍)")
 _SLOWER = re.compile(r"slow|减速|慢")
 _EFFECT = re.compile(
-    r"\b(?:fades?|effects?|colou?rs?|grad(?:e|ing)|filter|transitions?|zoom|vignette|vintage|warm|brighter|cinematic look)\b"
-    r"|特效|滤镜|调色|转场|淡入|淡出|变焦"
+    r"\b(?:fades?|effects?|colou?rs?|grad(?:e|ing)|filter|transitions?|zoom|vignette|vintage|warm|brighter"
+    r"|cinematic look)\b|特效|滤镜|调色|转场|淡入|淡出|变焦"
 )
 _EXACT = re.compile(r"\b(\d{2,4})\s*[x×]\s*(\d{2,4})\b")
 _SHORT_SIDE = re.compile(r"\b(2160|1440|1080|720|540|480|360|240)p\b")
@@ -76,7 +79,9 @@ _RATIOS = (
 )
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _ASK_ME = re.compile(r"\bask me\b|问我|先问")
-_PICTURE = re.compile(r"\b(?:this|the|my|these|those|uploaded)\s+(?:\w+\s+)?(?:photos?|pictures?|images?)\b|照片|图片|这张")
+_PICTURE = re.compile(
+    r"\b(?:this|the|my|these|those|uploaded)\s+(?:\w+\s+)?(?:photos?|pictures?|images?)\b|照片|图片|这张"
+)
 _GREETING = re.compile(r"^\W*(?:hi|hello|hey|thanks?|thank you|你好|谢谢)\W*$")
 _FILLER = re.compile(
     r"\b(?:please|can|could|you|i|want|need|would|like|to|a|an|the|me|my|us|it|this|that|some|something|nice|good|cool|better"

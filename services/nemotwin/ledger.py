@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -13,7 +13,7 @@ from nemotwin.clock import Clock
 
 _TOKEN = re.compile(r"nmv_usr_[A-Za-z0-9_\-]+")
 ATTRIBUTION = ("x-skill-source", "x-skill-version", "x-skill-platform")
-REQUESTS_KEPT = 50_000
+REQUESTS_KEPT = 20_000
 """Requests beyond this are counted only; a load test makes millions, and everything else is kept in full."""
 
 TurnOutcome = Literal["running", "completed", "failed", "cancelled", "partial", "lost"]
@@ -121,7 +121,6 @@ class RenderEntry(Entry):
     refusal: str | None = None
     draft_verbatim: bool = True
     status: str = "pending"
-    real_finished_at: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +150,6 @@ class Book:
     requests_not_kept: int = 0
     tokens_in_urls: list[RequestEntry] = field(default_factory=list)
     bearers_at_cdn: list[RequestEntry] = field(default_factory=list)
-    bearers_at_fetch: list[str] = field(default_factory=list)
 
 
 _BOOK = TypeAdapter(Book)
@@ -168,6 +166,17 @@ class Ledger:
         self._first_turn: dict[tuple[str, str], str] = {}
         for turn in self.book.turns:
             self._first_turn.setdefault((turn.session_id, turn.message), turn.turn_id)
+
+    def marks(self, seen: Entry) -> dict[str, Any]:
+        """Return what every line has: the times of now, and the token and headers of the request that was `seen`."""
+        at, real_at = self.stamp()
+        return {
+            "at": at,
+            "real_at": real_at,
+            "token": seen.token,
+            "headers": seen.headers,
+            "attributed": seen.attributed,
+        }
 
     def stamp(self) -> tuple[float, float]:
         """Return the virtual and the real time of now."""

@@ -32,7 +32,7 @@ class HttpStatus:
         await exchange.answer(response)
 
     def _response(self) -> Response:
-        if self.status == 500:  # noqa: PLR2004 - the number is the fault's name
+        if self.status == 500:
             return PlainTextResponse("Internal Server Error", self.status)
         if self.status in _HTML:
             return HTMLResponse(f"<html><body><h1>{self.status}</h1><hr>nginx</body></html>", self.status)
@@ -57,8 +57,8 @@ class BodyCode:
 class Drop:
     """Cut the connection after `at_byte` bytes of the body.
 
-    `work` says what becomes of a turn: it is `continuing`, is `cancelled` with no trace and no charge, or ends `partial`
-    after its first change. A body shorter than `at_byte` arrives whole.
+    `work` says what becomes of a turn: it is `continuing`, is `cancelled` with no trace and no charge, or ends
+    `partial` after its first change. A body shorter than `at_byte` arrives whole.
     """
 
     at_byte: int = 0
@@ -76,7 +76,7 @@ class Drop:
                 return
             body = message.get("body", b"")
             if message["type"] == "http.response.body" and len(body) >= left:
-                await exchange.send(message | {"body": body[:left], "more_body": True})
+                await exchange.send({**message, "body": body[:left], "more_body": True})
                 self._cut(exchange)
             else:
                 left -= len(body)

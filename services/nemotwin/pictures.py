@@ -86,7 +86,8 @@ def _opened(path: str) -> Image.Image | None:
 def _first_frame(path: str) -> Image.Image | None:
     try:
         with av.open(path) as container:
-            return next(container.decode(video=0)).to_image()
+            first: Image.Image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
+            return first
     except (av.error.FFmpegError, StopIteration, IndexError, ValueError):
         return None
 

@@ -77,9 +77,7 @@ def _generation(cast: Cast) -> Script:
         long_running=(call_id,),
     )
     waiting = events.result(GENERATOR, {"status": "pending", "ticket": clip_id}, call_id)
-    done = events.result(
-        GENERATOR, {"status": "ok", "clip_id": clip_id, "duration_ms": plan.duration_ms}, call_id
-    )
+    done = events.result(GENERATOR, {"status": "ok", "clip_id": clip_id, "duration_ms": plan.duration_ms}, call_id)
     steps = [
         Step(0.01 * total, _fixed(opening)),
         Step(0.01 * total, _fixed(Draught((waiting,), role="user"))),

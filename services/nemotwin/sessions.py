@@ -140,4 +140,3 @@ class Sessions:
         while (candidate := str((ms << 22) | secrets.randbits(22))) in self.by_id:
             pass
         return candidate
-

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Gt, Le
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-Amount: TypeAlias = Annotated[int, Ge(0)]
-Chance: TypeAlias = Annotated[float, Ge(0), Le(1)]
-Seconds: TypeAlias = Annotated[float, Ge(0)]
+Amount: TypeAlias = Annotated[int, Field(ge=0)]
+Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Span: TypeAlias = tuple[Seconds, Seconds]
 """The shortest and the longest time something takes, in virtual seconds."""
 
@@ -39,7 +38,7 @@ class Settings:
     Durations are virtual seconds (`contract §6.1`); `instant` makes turns and renders take none at all.
     """
 
-    speed: Annotated[float, Gt(0)] = 1.0
+    speed: Annotated[float, Field(gt=0)] = 1.0
     seed: int = 0
     instant: bool = False
 
@@ -52,11 +51,11 @@ class Settings:
     trailing_issue_rate: Chance = 0.05
     second_stage: bool = True
     on_disconnect: Literal["continue", "cancel"] = "continue"
-    state_lag: Annotated[int, Ge(0)] = 0
+    state_lag: Annotated[int, Field(ge=0)] = 0
 
     dialect: Literal["adk", "flat"] = "adk"
     heartbeat: HeartbeatSpelling = "type"
-    heartbeat_seconds: Annotated[float, Gt(0)] = 15.0
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     aggregate: Literal["new", "old"] = "new"
 
     render_shape: Literal["wrapped", "bare"] = "wrapped"
@@ -75,8 +74,8 @@ class Settings:
     upload_limit_bytes: Amount = 200 * 1024 * 1024
     cdn_refuses_bearer: bool = False
 
-    film_fps: Annotated[int, Ge(1), Le(60)] = 24
-    film_max_side: Annotated[int, Ge(64), Le(3840)] = 1920
+    film_fps: Annotated[int, Field(ge=1, le=60)] = 24
+    film_max_side: Annotated[int, Field(ge=64, le=3840)] = 1920
 
     def span(self, name: Literal["generation", "edit", "reply", "render"]) -> Span:
         """Say how long a piece of work takes; nothing at all in instant mode."""

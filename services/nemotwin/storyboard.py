@@ -61,7 +61,9 @@ def from_draft(
     tracks = draft.get("t") if isinstance(draft, dict) else None
     tracks = [track for track in tracks or [] if isinstance(track, dict)]
     shots = [
-        Shot(pictures.get(segment.get("sim_src", "")), min(max(float(segment.get("d", 0)) / 1000, 0.1), LONGEST_SECONDS))
+        Shot(
+            pictures.get(segment.get("sim_src", "")), min(max(float(segment.get("d", 0)) / 1000, 0.1), LONGEST_SECONDS)
+        )
         for segment in _segments(tracks, VIDEO)
     ]
     if not shots:
@@ -77,7 +79,7 @@ def from_draft(
     return Storyboard(
         width=width,
         height=height,
-        fps=wished if isinstance(wished, int) and 1 <= wished <= 60 else fps,  # noqa: PLR2004
+        fps=wished if isinstance(wished, int) and 1 <= wished <= 60 else fps,
         shots=tuple(shots),
         captions=captions,
         volume=max(volumes, default=0.0),

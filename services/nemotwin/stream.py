@@ -12,7 +12,7 @@ from nemotwin.clock import Clock
 from nemotwin.events import Event, Scribe, flat, in_pieces
 from nemotwin.exchange import Exchange
 from nemotwin.settings import Dials, HeartbeatSpelling
-from nemotwin.turns import Turn, Turns
+from nemotwin.turns import Fate, Turn, Turns
 
 _SPELLINGS: dict[HeartbeatSpelling, bytes] = {
     "type": b'data: {"type":"heartbeat"}\n\n',
@@ -31,12 +31,19 @@ def frame(payload: Any) -> bytes:
     return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
+def error_frame(text: str) -> bytes:
+    """Frame an error as ADK does, which spells this one payload with spaces (`contract §5.4`)."""
+    return f"data: {json.dumps({'error': text})}\n\n".encode()
+
+
 def encode(event: Event, scribe: Scribe, dials: Dials, *, streaming: bool) -> list[bytes]:
     """Spell one event in the dialect in force; several frames where it comes in pieces, none where it has no word."""
     settings = dials.now
+    if "error" in event:
+        return [error_frame(event["error"])]
     if settings.dialect == "flat":
         return [frame(payload) for payload in flat(event)]
-    if streaming and "error" not in event:
+    if streaming:
         ids = (scribe.new_id(), scribe.new_id())
         return [frame(piece) for piece in in_pieces(event, style=settings.aggregate, new_ids=ids)]
     return [frame(event)]
@@ -65,6 +72,7 @@ class TurnStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send head, frames and end."""
+        del scope, receive
         connection = self._exchange.connection
         nudge = self._turn.feed.nudge
         connection.watch(nudge)
@@ -77,7 +85,7 @@ class TurnStream(Response):
         finally:
             connection.unwatch(nudge)
             if connection.lost or not self._turn.feed.closed:
-                policy = "continuing" if self._dials.now.on_disconnect == "continue" else "stopped"
+                policy: Fate = "continuing" if self._dials.now.on_disconnect == "continue" else "stopped"
                 self._turns.abandon(self._turn, self._exchange.fate or policy)
 
     async def _frames(self) -> AsyncIterator[bytes]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import copy
+import logging
 import random
 import secrets
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 from nemotwin import script
@@ -19,12 +21,14 @@ from nemotwin.ledger import ChargeEntry, Entry, Ledger, TurnEntry, TurnOutcome
 from nemotwin.sessions import Session, Sessions, State
 from nemotwin.settings import Dials, Settings
 
+_LOG = logging.getLogger(__name__)
+
 Fate: TypeAlias = Literal["continuing", "cancelled", "partial", "stopped"]
 """What becomes of a turn whose client has gone: it runs on; it never happened (no change, no charge); it ends after its
 first change, which is charged; or it stops where it is, as a plain ADK server does."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Turn:
     """A turn being played."""
 
@@ -37,15 +41,13 @@ class Turn:
     before: State
     feed: Feed = field(default_factory=Feed)
     ends_after_change: bool = False
-    task: "asyncio.Task[None] | None" = None
+    task: "asyncio.Task[TurnOutcome] | None" = None
 
 
 class Turns:
     """Starts turns, and sees to it that each ends with its credits charged or released and its line in the ledger."""
 
-    def __init__(
-        self, *, clock: Clock, dials: Dials, ledger: Ledger, charges: Charges, sessions: Sessions
-    ) -> None:
+    def __init__(self, *, clock: Clock, dials: Dials, ledger: Ledger, charges: Charges, sessions: Sessions) -> None:
         """Play turns by `clock` and charge them to `charges`."""
         self._clock = clock
         self._dials = dials
@@ -74,7 +76,7 @@ class Turns:
         turn_id = f"turn_{secrets.token_hex(8)}"
         charge = self._freeze(session, account, plan, turn_id=turn_id, token=seen.token or "")
         chance = self._sessions.chance(session)
-        scribe = Scribe(random.Random(chance.getrandbits(64)))  # noqa: S311 - ids of a simulation
+        scribe = Scribe(random.Random(chance.getrandbits(64)))
         chinese = instruction.chinese or session.language.lower().startswith("zh")
         played = script.write(
             script.Cast(
@@ -88,13 +90,8 @@ class Turns:
             )
         )
         session.question = asked if plan.intent is Intent.ASK else None
-        at, real_at = self._ledger.stamp()
         entry = TurnEntry(
-            at=at,
-            real_at=real_at,
-            token=seen.token,
-            headers=seen.headers,
-            attributed=seen.attributed,
+            **self._ledger.marks(seen),
             turn_id=turn_id,
             session_id=session.session_id,
             message=message,
@@ -115,6 +112,8 @@ class Turns:
         )
         self._running.add(turn)
         turn.task = asyncio.create_task(self._play(turn))
+        # Not a `finally` in the task: one that is cancelled before its first step never enters its body.
+        turn.task.add_done_callback(partial(self._end, turn))
         return turn
 
     def abandon(self, turn: Turn, fate: Fate) -> None:
@@ -148,16 +147,7 @@ class Turns:
             session.edit_charged = True
         return charge
 
-    async def _play(self, turn: Turn) -> None:
-        outcome: TurnOutcome = "failed"
-        try:
-            outcome = await self._steps(turn)
-        except asyncio.CancelledError:
-            outcome = "partial" if turn.entry.changed_state else "cancelled"
-        finally:
-            self._end(turn, outcome)
-
-    async def _steps(self, turn: Turn) -> TurnOutcome:
+    async def _play(self, turn: Turn) -> TurnOutcome:
         for place, step in enumerate(turn.script.steps):
             await self._clock.sleep(step.after)
             if turn.fails and (place > 0 or len(turn.script.steps) == 1):
@@ -173,14 +163,20 @@ class Turns:
                 return "partial"
         return "completed"
 
-    def _end(self, turn: Turn, outcome: TurnOutcome) -> None:
+    def _end(self, turn: Turn, task: "asyncio.Task[TurnOutcome]") -> None:
+        if task.cancelled():
+            turn.entry.outcome = "partial" if turn.entry.changed_state else "cancelled"
+        elif error := task.exception():
+            turn.entry.outcome = "failed"
+            _LOG.error("turn.broken", exc_info=error)
+        else:
+            turn.entry.outcome = task.result()
         if turn.charge is not None:
             if turn.entry.changed_state:
                 self._charges.settle(turn.charge)
             else:
                 self._charges.release(turn.charge)
                 turn.session.edit_charged = turn.session.edit_charged and turn.charge.kind != Intent.EDIT.value
-        turn.entry.outcome = outcome
         turn.entry.finished_at, turn.entry.real_finished_at = self._ledger.stamp()
         self._running.discard(turn)
         turn.feed.close()

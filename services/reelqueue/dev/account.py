@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# What `nobody` is on Linux, for an image so small that its passwd file does not say so.
-_NOBODY_ID = 65534
+from reelqueue.dev.errors import ServerFailed
+
+# In this order. It has to be one that the system knows: initdb refuses a user id without a name. The last two exist
+# wherever the Linux Standard Base is kept, in images too small for a `nobody`.
+_NAMES = ("nobody", "nfsnobody", "daemon", "bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +29,17 @@ class Account:
 
 
 def unprivileged_account() -> Account | None:
-    """The account to give up root for; None for an ordinary user, who keeps their own."""
+    """The account to give up root for; None for an ordinary user, who keeps their own.
+
+    ServerFailed if the system has none to offer.
+    """
     if os.geteuid() != 0:
         return None
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError:
-        return Account(_NOBODY_ID, _NOBODY_ID)
-    return Account(entry.pw_uid, entry.pw_gid)
+    for name in _NAMES:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid)
+    raise ServerFailed(f"PostgreSQL does not run as root, and this system has no user {' or '.join(_NAMES)}")
 
 
 def owner_of(path: Path) -> Account:

@@ -127,5 +127,5 @@ def _copy(source: Path, wanted: dict[str, int], target: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    status = path.lstat()
+    status = path.lstat()  # not stat: a link is nothing we made, wherever it leads
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022

@@ -34,7 +34,8 @@ def make_cluster(
 ) -> None:
     """Make a cluster at a path that does not exist, owned by `account` (None: the caller), whole or not at all.
 
-    `programs` is the directory with initdb in it, `user` the cluster's superuser. DiskFull if less than `room_bytes` are free or the room ends on the way; ServerFailed.
+    `programs` is the directory with initdb in it, `user` the cluster's superuser. DiskFull if less than `room_bytes`
+    are free, or if the room ends on the way; ServerFailed.
     """
     free = shutil.disk_usage(cluster.parent).free
     if free < room_bytes:

@@ -179,7 +179,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _status(self) -> tuple[int | None, str]:
         """The process id and the state in the server's pid file: line 1 and line 8 (PostgreSQL's pidfile.h)."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, IndexError):  # absent, or just being written
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
             return int(lines[0]), lines[7].strip() if len(lines) > 7 else ""
         return None, ""

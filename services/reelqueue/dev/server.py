@@ -16,7 +16,7 @@ import psutil
 
 from reelqueue.dev.errors import DiskFull, ServerFailed
 from reelqueue.dev.home import ServerHome
-from reelqueue.dev.leftovers import end_servers, is_server
+from reelqueue.dev.leftovers import await_end, end_servers, is_server
 from reelqueue.dev.ports import choose_port, is_free
 from reelqueue.dev.process import ChildProcess, Role, spawn
 from reelqueue.kit.clock import Clock, SystemClock
@@ -129,7 +129,7 @@ class EmbeddedServer(ABC):
         if process is not None:
             with suppress(psutil.Error):
                 process.kill()
-                process.wait()
+            await_end([process], timeout_s=self.stop_timeout_s)
         self._discard()
 
     def destroy(self) -> None:

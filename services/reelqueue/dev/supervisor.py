@@ -76,6 +76,7 @@ class Supervisor:
         self._crash: BaseException | None = None
         self._stopping = threading.Event()
         self._hurrying = threading.Event()
+        self._gone = threading.Event()
         self._thread: threading.Thread | None = None
 
     def adopt(self, role: Role, child: ChildProcess) -> None:
@@ -133,6 +134,8 @@ class Supervisor:
         """Stop every role, those that others come `after` last, and wait until all are gone. Safe to repeat."""
         self._stopping.set()
         if self._thread is not None:
+            # Not by join alone: interrupted by a signal, it marks a running thread as ended (Python 3.11 and 3.12).
+            self._gone.wait()
             self._thread.join()
 
     def kill(self) -> None:
@@ -159,6 +162,7 @@ class Supervisor:
                     (self._log_dir / "run").unlink(missing_ok=True)
                     os.close(lock)
                 self._publish()
+                self._gone.set()
 
     def _take_log_dir(self) -> int:
         self._log_dir.mkdir(parents=True, exist_ok=True)

@@ -27,3 +27,8 @@ class Asset:
     duration_ms: int | None
     blob_key: str
     created_at: datetime
+
+    @property
+    def remote_name(self) -> str:
+        """The name it goes up under: by content, so that it can be found again in a session that may hold it."""
+        return f"{self.sha256[:32]}.{self.extension}"

@@ -24,7 +24,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "status": job.status.value,
         "waiting": _waiting(job),
         "progress": job.progress,
-        "step": None if job.status.is_final else {"attempt": job.attempt + 1, "instruction": job.instruction_index + 1},
+        "step": _step(job),
         "project": job.project_id,
         "instructions": list(job.instructions),
         "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],
@@ -51,6 +51,13 @@ def job_document(job: Job) -> dict[str, Any]:
             "cancel": None if job.status.is_final else f"/v1/jobs/{job.id}/cancel",
         },
     }
+
+
+def _step(job: Job) -> dict[str, int] | None:
+    """Which try of the current step, and which instruction, both from 1; after the last turn, the last instruction."""
+    if job.status.is_final:
+        return None
+    return {"attempt": job.attempt + 1, "instruction": min(job.instruction_index + 1, len(job.instructions))}
 
 
 def _waiting(job: Job) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from reelqueue.domain.upstream import SessionState
 
 KINDS: Final = {0: "video", 1: "audio", 7: "text"}
 """The three track types that are public (contract §7.1)."""
+LONGEST_NAME: Final = 200
 
 
 def digest(state: SessionState) -> str:
@@ -34,7 +36,7 @@ def summarize(draft: Mapping[str, Any] | None) -> tuple[dict[str, Any], ...]:
     return tuple(
         {
             "index": index,
-            "kind": KINDS.get(track.get("tt"), "other"),  # type: ignore[arg-type]
+            "kind": _kind(track.get("tt")),
             "name": _name(track),
             "duration_ms": _duration_ms(track),
             "segments": len(_segments(track)),
@@ -58,6 +60,10 @@ def _tracks(draft: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
     return (track for track in tracks if isinstance(track, Mapping)) if isinstance(tracks, list) else iter(())
 
 
+def _kind(track_type: object) -> str:
+    return KINDS.get(track_type, "other") if isinstance(track_type, int) else "other"
+
+
 def _segments(track: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     segments = track.get("sg")
     return [segment for segment in segments if isinstance(segment, Mapping)] if isinstance(segments, list) else []
@@ -66,16 +72,22 @@ def _segments(track: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _duration_ms(track: Mapping[str, Any]) -> int | None:
     lengths = [length for segment in _segments(track) if (length := _number(segment.get("d"))) is not None]
     own = _number(track.get("d"))
-    return int(sum(lengths)) if lengths else None if own is None else int(own)
+    total = _number(sum(lengths)) if lengths else own
+    return None if total is None else int(total)
 
 
 def _name(track: Mapping[str, Any]) -> str | None:
     for holder in (track.get("m"), *(segment.get("m") for segment in _segments(track)), track):
         if isinstance(holder, Mapping):
             for key in ("name", "title"):
-                if isinstance(holder.get(key), str) and holder[key]:
-                    return str(holder[key])
+                if isinstance(holder.get(key), str) and (name := _line(holder[key])):
+                    return name
     return None
+
+
+def _line(text: str) -> str:
+    """The text as one line that can be stored, compared and shown: no control characters, no lone surrogates."""
+    return "".join(char for char in text[: 2 * LONGEST_NAME] if char.isprintable())[:LONGEST_NAME]
 
 
 def _volume(track: Mapping[str, Any]) -> float | None:
@@ -89,4 +101,11 @@ def _volume(track: Mapping[str, Any]) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number, or nothing."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -236,3 +236,8 @@ class JobEvent:
     type: EventType
     data: Mapping[str, Any]
     created_at: datetime
+
+
+def is_overdue(job: Job, now: datetime) -> bool:
+    """Whether the job's `finish_by` has passed."""
+    return job.finish_by is not None and job.finish_by < now

@@ -17,6 +17,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_PORT: Final = 65535
 
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}))?")
 _C1: Final = range(0x7F, 0xA0)
 
@@ -88,7 +89,11 @@ def follow(origin: Destination, location: str) -> Destination:
     if not location:
         raise UrlInvalid("The redirect leads nowhere.")
     _refuse_characters(location)
-    return parse(location if _URL.match(location) else urljoin(origin.url, location))
+    if _SCHEME.match(location):
+        return parse(location)
+    if location.startswith("//"):
+        return parse(f"{origin.scheme}:{location}")
+    return parse(urljoin(origin.url, location))
 
 
 def _refuse_characters(url: str) -> None:

@@ -12,9 +12,9 @@ from reelqueue.files.sniff.window import Broken, Window
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """A complete video. `duration_ms` is `None` only where a fragmented file leaves it out."""
+    """A complete video. `duration_ms` is 0 only where a fragmented file leaves it out."""
 
-    duration_ms: int | None
+    duration_ms: int
     width: int
     height: int
     container: str = "mp4"
@@ -37,4 +37,4 @@ def inspect_mp4(file: BinaryIO, size: int) -> VideoInfo:
         raise ResultUnusable("The finished file holds no video.")
     if movie.duration_ms is None and not movie.fragmented:
         raise ResultUnusable("The finished video has no length.")
-    return VideoInfo(movie.duration_ms, picture.width, picture.height)
+    return VideoInfo(movie.duration_ms or 0, picture.width, picture.height)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from obstore.store import ClientConfig, RetryConfig, from_url
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
 
 from reelqueue.files.blobs import BlobStore
 from reelqueue.files.disk import flush_directory
@@ -28,11 +29,12 @@ class FileStorage:
 
 
 def open_storage(url: str, *, scratch: Path) -> FileStorage:
-    """The storage behind `file:///directory`, `s3://bucket/prefix`, `gs://…` or `az://account/container/prefix`.
+    """The storage behind `file:///directory`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
 
     A directory is made if it is missing, and files arrive inside it, so that keeping one is a rename. For the others
-    files arrive in `scratch`; credentials come from where their clients look for them (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
-    Raises `ValueError` for any other URL, without repeating it. Opens no connection.
+    files arrive in `scratch`; region, account and credentials come from where their clients look for them (`AWS_…`,
+    `GOOGLE_…`, `AZURE_STORAGE_…`). Opens no connection. Raises `ValueError`, without repeating the URL, if it is
+    another one or those settings do not suffice.
     """
     parts = urlsplit(url)
     if parts.query or parts.fragment or parts.username or parts.password:
@@ -42,12 +44,19 @@ def open_storage(url: str, *, scratch: Path) -> FileStorage:
     if parts.scheme not in _REMOTE or not parts.netloc:
         raise ValueError("a file store's URL begins with file:///, s3://, gs:// or az://")
     spool = Spool(scratch)
-    store = from_url(
-        url,
-        client_options=ClientConfig(connect_timeout=timedelta(seconds=5), timeout=timedelta(minutes=5)),
-        retry_config=RetryConfig(max_retries=3, retry_timeout=timedelta(seconds=30)),
-    )
+    try:
+        store = _remote(url)
+    except BaseError as error:
+        raise ValueError("the file store's region, account or credentials are missing or malformed") from error
     return FileStorage(spool, RemoteBlobs(store, spool))
+
+
+def _remote(url: str) -> ObjectStore:
+    return from_url(
+        url,
+        client_options={"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=5)},
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
+    )
 
 
 def _local(host: str, path: str) -> FileStorage:

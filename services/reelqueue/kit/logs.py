@@ -20,7 +20,7 @@ _SECRET_TEXT: Final = re.compile(
     r"(nmv_[a-z]+_[A-Za-z0-9._~+/=-]+|clm_[A-Za-z0-9._~+/=-]+|whs(?:ec|k)_[A-Za-z0-9+/=]+"
     r"|rq_[0-9a-z]{26}_[0-9A-Za-z]+|(?i:bearer)\s+[A-Za-z0-9._~+/=-]+|(?<=://)[^/\s:@]*:[^/\s@]+(?=@))"
 )
-_SECRET_NAME: Final = re.compile(r"(token|secret|password|authorization|api_key|cookie)$", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(r"(token|secret|password|authorization|api_key|cookie)s?$", re.IGNORECASE)
 _BREAKS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -30,18 +30,20 @@ def scrub(text: str) -> str:
 
 
 def _clean(key: str, value: Any) -> Any:
-    if isinstance(value, str):
-        if _SECRET_NAME.search(key):
-            return HIDDEN
-        text = _BREAKS.sub(" ", scrub(value))
-        return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
-    if isinstance(value, dict):
-        return {str(k): _clean(str(k), v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(key, item) for item in value]
     if isinstance(value, int | float | bool) or value is None:
         return value
-    return _clean(key, str(value))
+    if _SECRET_NAME.search(key):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {_text(str(k)): _clean(str(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(key, item) for item in value]
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    text = _BREAKS.sub(" ", scrub(value))
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
 def _scrub_event(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -55,8 +57,15 @@ def configure_logs(*, process: str, style: str = "json", level: str = "info", st
         if style == "console"
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
+
+    def name_process(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        # Not a context variable: threads begin with none.
+        event.setdefault("process", process)
+        return event
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        name_process,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -85,7 +94,6 @@ def configure_logs(*, process: str, style: str = "json", level: str = "info", st
     for noisy in ("httpx", "httpcore", "kombu", "amqp", "celery.redirected", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(process=process)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -31,9 +31,9 @@ How failure is handled
     observation. A wrong "interrupted" costs some minutes of polling; a wrong "not sent" would cost the customer a
     second charge. Where the two meet, this package takes the first.
 
-    Other calls share one pooled client, with a byte cap and a total deadline each (httpx limits single reads only).
-    They raise `NotSent` when no byte left, `UpstreamUnavailable` when one may have, and otherwise the class that the
-    one table in `errors` gives. Nothing here retries.
+    Other calls share kept connections (`lanes`), with a byte cap and a total deadline each (httpx limits single reads
+    only). They raise `NotSent` when no byte left, `UpstreamUnavailable` when one may have, and otherwise the class
+    that the one table in `errors` gives. Nothing here retries.
 
 Secrets: a bearer token is in the headers of calls to the API's own origin and nowhere else. Texts of the upstream are
 searched for it before they become part of an error or a report, and the frames of the HTTP library, which hold it in

@@ -1,4 +1,4 @@
-"""Every call but a turn: one pooled client, a byte cap and a total deadline each, one way from failure to error."""
+"""Every call but a turn: kept connections, a byte cap and a total deadline each, one way from failure to error."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from reelqueue.kit.http import httpx
 from reelqueue.nemo import errors
 from reelqueue.nemo.envelope import Answer, Refusal, dumps, open_answer
 from reelqueue.nemo.errors import Call
-from reelqueue.nemo.guards import CallGuard, GuardOfThread
+from reelqueue.nemo.guards import CallGuard
 from reelqueue.nemo.headers import Attribution, call_headers
-from reelqueue.nemo.transport import CallLimits, GuardedTransport, new_client, read_capped
+from reelqueue.nemo.lanes import Lanes
+from reelqueue.nemo.transport import CallLimits, read_capped
 
 _LONGEST_PAUSE_S = 86_400.0
 
@@ -46,22 +47,11 @@ class Calls:
         self._attribution = attribution
         self._limits = limits
         self._clock = clock
-        self._guards = GuardOfThread()
-        self._client = new_client(
-            GuardedTransport(
-                self._guards.current,
-                ssl_context=ssl_context,
-                connections=limits.connections,
-                keepalive_s=limits.keepalive_s,
-            ),
-            base_url=base_url,
-            limits=limits,
-            read_s=limits.read_s,
-        )
+        self._lanes = Lanes(base_url, limits=limits, ssl_context=ssl_context, clock=clock)
 
     def close(self) -> None:
-        """Close the pooled connections."""
-        self._client.close()
+        """Close the kept connections."""
+        self._lanes.close()
 
     def ask(self, request: Request, *, total_s: float | None = None) -> dict[str, Any]:
         """The JSON object of a good answer; anything else is raised as the table in `errors` says."""
@@ -98,8 +88,8 @@ class Calls:
             headers["Content-Type"] = "application/json"
         try:
             with (
-                self._guards.within(guard),
-                self._client.stream(
+                self._lanes.borrow(guard) as client,
+                client.stream(
                     request.method, request.path, headers=headers, content=content, files=request.files
                 ) as response,
             ):

@@ -33,7 +33,7 @@ from reelqueue.nemo.envelope import Refusal, open_answer
 from reelqueue.nemo.errors import Call
 from reelqueue.nemo.headers import Attribution
 from reelqueue.nemo.stream import TurnStream, Upstream
-from reelqueue.nemo.transport import CallLimits, checked_base_url, refuse_encoded
+from reelqueue.nemo.transport import LOCATION, CallLimits, checked_base_url, refuse_encoded, web_url
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
@@ -81,6 +81,8 @@ class NemoClient:
         Raises `FileUnsupportedUpstream`, `FileTooLargeUpstream`, `SessionNotFound`, and `OSError` for a file of ours
         that cannot be read.
         """
+        if not files:
+            return ()
         with ExitStack() as stack:
             parts = []
             for file in files:
@@ -98,6 +100,8 @@ class NemoClient:
 
     def upload_urls(self, credential: Credential, session_id: str, urls: Sequence[str]) -> tuple[UploadedFile, ...]:
         """Let the upstream fetch files itself (contract §4.4). Raises as `upload_files` does."""
+        if not urls:
+            return ()
         body = {"urls": list(urls), "source_type": "url"}
         request = Request(
             call=Call.UPLOAD, method="POST", path=endpoints.upload(session_id), credential=credential, json=body
@@ -109,8 +113,10 @@ class NemoClient:
         return wire.balance(self._get(Call.BALANCE, endpoints.BALANCE, credential))
 
     def state(self, credential: Credential, session_id: str) -> SessionState:
-        """The timeline and media as they are now; they may lag behind a turn (contract §4.6). Raises
-        `SessionNotFound`."""
+        """The timeline and media as they are now; they may lag behind a turn (contract §4.6).
+
+        Raises `SessionNotFound`.
+        """
         return wire.state(self._get(Call.STATE, endpoints.state(session_id), credential))
 
     def submit_render(
@@ -170,7 +176,7 @@ class NemoClient:
             accept="*/*",
         )
         with self._calls.open(request, total_s=self._limits.download_total_s) as response:
-            if response.is_redirect:
+            if 300 <= response.status_code < 400 and response.extensions[LOCATION]:
                 return _redirect_target(response)
             kind = media_type(response)
             if response.status_code == 200 and kind != "application/json" and not kind.startswith("text/"):
@@ -250,10 +256,7 @@ def _pour(response: httpx.Response, sink: Callable[[bytes], object], max_bytes: 
 
 
 def _redirect_target(response: httpx.Response) -> str:
-    try:
-        url = response.url.join(response.headers["location"])
-    except httpx.InvalidURL as exc:
-        raise UpstreamProtocolError("NemoVideo redirects the download to an address nobody can read.") from exc
-    if url.scheme not in {"http", "https"} or not url.host:
+    url = web_url(response.extensions[LOCATION], base=response.url)
+    if url is None:
         raise UpstreamProtocolError("NemoVideo redirects the download to something that is no web address.")
     return str(url)

@@ -10,8 +10,8 @@ APP: Final = "nemo_agent"
 ME: Final = "me"
 """The user's place in paths and bodies; the upstream finds the user by the token (contract §4)."""
 
-ANONYMOUS_TOKEN: Final = "/api/auth/anonymous-token"
-CLAIM_TOKEN: Final = "/api/auth/claim-token"
+ANONYMOUS_TOKEN: Final = "/api/auth/anonymous-token"  # noqa: S105 - a path
+CLAIM_TOKEN: Final = "/api/auth/claim-token"  # noqa: S105 - a path
 CREATE_SESSION: Final = f"/api/tasks/{ME}/with-session/{APP}"
 RUN_TURN: Final = "/run_sse"
 BALANCE: Final = "/api/credits/balance/simple"

@@ -45,7 +45,7 @@ class Refusal:
     kind: RefusalKind
     status: int
     code: int | None = None
-    text: str | None = None
+    text: str | None = field(default=None, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
 
 

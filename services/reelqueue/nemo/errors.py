@@ -44,7 +44,7 @@ from reelqueue.nemo.headers import redact
 class Call(enum.StrEnum):
     """The calls we make; what a number means can depend on which one it answers."""
 
-    ANONYMOUS_TOKEN = "anonymous_token"
+    ANONYMOUS_TOKEN = "anonymous_token"  # noqa: S105 - a call's name
     CREATE_SESSION = "create_session"
     UPLOAD = "upload"
     BALANCE = "balance"
@@ -54,12 +54,12 @@ class Call(enum.StrEnum):
     RENDER_POLL = "render_poll"
     RENDER_CANCEL = "render_cancel"
     RENDER_DOWNLOAD = "render_download"
-    CLAIM_TOKEN = "claim_token"
+    CLAIM_TOKEN = "claim_token"  # noqa: S105 - a call's name
 
 
-type_of = type[UpstreamError]
+ErrorClass = type[UpstreamError]
 
-BODY_CODES: Final[Mapping[int, type_of]] = MappingProxyType(
+BODY_CODES: Final[Mapping[int, ErrorClass]] = MappingProxyType(
     {
         1001: TokenRejected,
         1002: SessionNotFound,
@@ -72,7 +72,7 @@ BODY_CODES: Final[Mapping[int, type_of]] = MappingProxyType(
 )
 """Numbers that are no HTTP status."""
 
-STATUSES: Final[Mapping[int, type_of]] = MappingProxyType(
+STATUSES: Final[Mapping[int, ErrorClass]] = MappingProxyType(
     {
         400: UpstreamRequestInvalid,
         401: TokenRejected,
@@ -91,7 +91,7 @@ STATUSES: Final[Mapping[int, type_of]] = MappingProxyType(
 )
 """Numbers that mean the same everywhere, unless `PER_CALL` knows better."""
 
-PER_CALL: Final[Mapping[tuple[Call, int], type_of]] = MappingProxyType(
+PER_CALL: Final[Mapping[tuple[Call, int], ErrorClass]] = MappingProxyType(
     {
         (Call.ANONYMOUS_TOKEN, 400): ClientIdMissing,
         (Call.RUN_TURN, 404): SessionNotFound,
@@ -125,10 +125,10 @@ TRANSPORT_FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConf
 _GARBLED: Final = (httpx.DecodingError, httpx.TooManyRedirects, httpx.StreamError)
 
 
-def class_of(call: Call, refusal: Refusal) -> type_of:
+def class_of(call: Call, refusal: Refusal) -> ErrorClass:
     """The class a refusal stands for."""
     code, status = refusal.code, refusal.status
-    if code in BODY_CODES:
+    if code is not None and code in BODY_CODES:
         return BODY_CODES[code]
     decisive = code if code is not None and 300 <= code < 600 else status
     found = PER_CALL.get((call, decisive)) or STATUSES.get(decisive) or _family(decisive, refusal.kind)
@@ -208,7 +208,7 @@ def without_frames(exc: BaseException) -> BaseException:
     return exc
 
 
-def _family(status: int, kind: RefusalKind) -> type_of:
+def _family(status: int, kind: RefusalKind) -> ErrorClass:
     if status >= 500:
         return UpstreamUnavailable
     if status >= 400:

@@ -6,9 +6,8 @@ turn, runs the caller's gate before the first of them. All on monotonic time.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Protocol
 
 from reelqueue.domain.upstream import CutReason, TurnControl
@@ -75,6 +74,7 @@ class TurnGuard:
         self._quiet_since = clock.monotonic()
         self._ends = self._quiet_since + control.limits.total_s
         self._idle_s = control.limits.idle_s
+        self._gate_frames: TracebackType | None = None
         self.gate_error: BaseException | None = None
 
     def allow(self, timeout: float | None) -> float:
@@ -100,8 +100,13 @@ class TurnGuard:
         try:
             self._control.gate()
         except BaseException as exc:
-            self.gate_error = exc
+            self.gate_error, self._gate_frames = exc, exc.__traceback__
             raise
+
+    def refusal(self) -> BaseException:
+        """What the gate raised, without the frames of the HTTP library: those hold the request's headers."""
+        assert self.gate_error is not None
+        return self.gate_error.with_traceback(self._gate_frames)
 
     def sending(self, size: int) -> None:
         """The gate may have taken long: look at the clock and the caller once more, then count."""
@@ -113,9 +118,10 @@ class TurnGuard:
         self._quiet_since = self._clock.monotonic()
 
     def shorten(self, idle_s: float) -> None:
-        """From now on, wait no longer than that for anything more."""
-        self._idle_s = min(self._idle_s, idle_s)
-        self._quiet_since = self._clock.monotonic()
+        """From now on, wait no longer than that for anything more. A second time changes nothing."""
+        if idle_s < self._idle_s:
+            self._idle_s = idle_s
+            self._quiet_since = self._clock.monotonic()
 
     def cut_reason(self) -> CutReason:
         """Why the stream ended, if it did not end by itself."""
@@ -125,26 +131,3 @@ class TurnGuard:
         if now >= self._ends:
             return CutReason.TOO_LONG
         return CutReason.IDLE if now >= self._quiet_since + self._idle_s else CutReason.BROKEN
-
-
-class GuardOfThread:
-    """The guard of the call that this thread is in. A pooled connection serves many calls, each on one thread."""
-
-    def __init__(self) -> None:
-        self._local = threading.local()
-
-    def current(self) -> Guard:
-        """The guard in force. Raises `RuntimeError` outside a call."""
-        guard: Guard | None = getattr(self._local, "guard", None)
-        if guard is None:
-            raise RuntimeError("a guarded connection was used outside a call")
-        return guard
-
-    @contextmanager
-    def within(self, guard: Guard) -> Iterator[None]:
-        """Put a guard in force on this thread."""
-        self._local.guard = guard
-        try:
-            yield
-        finally:
-            self._local.guard = None

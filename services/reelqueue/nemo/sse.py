@@ -46,7 +46,11 @@ class SseDecoder:
         self._line_size = 0
         self._after_cr = False
         self._first = True
-        self._begin_event()
+        self._size = 0
+        self._name = ""
+        self._data: list[str] = []
+        self._seen = False
+        self._oversized = False
 
     @property
     def inside_line(self) -> bool:
@@ -117,8 +121,8 @@ class SseDecoder:
         return found
 
     def _begin_event(self) -> None:
-        self._name = ""
-        self._data: list[str] = []
         self._size = 0
+        self._name = ""
+        self._data = []
         self._seen = False
         self._oversized = False

@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from traceback import format_exception
 from typing import Final
 
 from reelqueue.domain.upstream import (
@@ -71,24 +72,35 @@ class TurnStream:
 
     def run(self, session_id: str, text: str) -> TurnReport:
         """Send the instruction and read the stream to its end. For what it raises see `NemoClient.run_turn`."""
+        if self._control.bytes_sent:
+            raise RuntimeError("a TurnControl serves one turn")
         try:
             return self._exchange(session_id, text)
-        except errors.TRANSPORT_FAILURES as exc:
-            if self._guard.gate_error is not None:
-                raise self._guard.gate_error from None
-            cause = errors.without_frames(exc)
-            if self._control.bytes_sent == 0:
-                detail = {"call": Call.RUN_TURN.value, "cause": type(exc).__name__}
-                raise NotSent(detail=detail) from cause
-            if self._turn.failed:
-                return self._turn.report(TurnEnd.ERROR_FRAME)
-            raise self._cut(self._guard.cut_reason()) from cause
+        except BaseException as exc:  # noqa: BLE001 - sorted out below; a gate may raise anything
+            if self._guard.gate_error is None:
+                return self._settle(exc)
+        raise self._guard.refusal()
+
+    def _settle(self, exc: BaseException) -> TurnReport:
+        """The exchange failed. Only the byte counter can prove that the turn was not sent."""
+        sent = self._control.bytes_sent > 0
+        if not isinstance(exc, errors.TRANSPORT_FAILURES):
+            if isinstance(exc, UpstreamError) or not isinstance(exc, Exception) or not sent:
+                raise exc
+            # A mistake of ours or of the library's. The request has left, so whatever it is, the turn is open.
+            logger.error("turn.failed_unexpectedly", extra={"traceback": "".join(format_exception(exc))})
+        cause = errors.without_frames(exc)
+        if not sent:
+            raise NotSent(detail={"call": Call.RUN_TURN.value, "cause": type(exc).__name__}) from cause
+        if self._turn.failed:
+            return self._turn.report(TurnEnd.ERROR_FRAME)
+        raise self._cut(self._guard.cut_reason()) from cause
 
     def _exchange(self, session_id: str, text: str) -> TurnReport:
         up = self._upstream
         headers = call_headers(up.attribution, self._credential, accept="text/event-stream")
         headers["Content-Type"] = "application/json"
-        transport = GuardedTransport(lambda: self._guard, ssl_context=up.ssl_context, connections=1, keepalive_s=0.0)
+        transport = GuardedTransport(lambda: self._guard, ssl_context=up.ssl_context, keepalive_s=0.0)
         with (
             new_client(transport, base_url=up.base_url, limits=up.limits, read_s=None) as client,
             client.stream("POST", endpoints.RUN_TURN, headers=headers, content=_message(session_id, text)) as response,

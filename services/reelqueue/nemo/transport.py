@@ -6,12 +6,15 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
 
 from reelqueue.errors import UpstreamProtocolError
 from reelqueue.kit.http import httpcore, httpx
 from reelqueue.nemo.connect import GuardedBackend
 from reelqueue.nemo.guards import Guard
+
+LOCATION: Final = "reelqueue.location"
+"""The response extension that holds where a redirect points, or `None`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +24,28 @@ class CallLimits:
     connect_s: float = 10.0
     read_s: float = 30.0
     write_s: float = 30.0
-    pool_s: float = 30.0
     call_total_s: float = 60.0
     upload_total_s: float = 900.0
     download_total_s: float = 900.0
     body_bytes: int = 32 * 1024 * 1024
     event_bytes: int = 32 * 1024 * 1024
-    connections: int = 32
+    idle_connections: int = 8
     keepalive_s: float = 5.0
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """One connection pool whose every connection is guarded. Nothing in it repeats a request."""
+    """One guarded connection at a time, kept for `keepalive_s` after an answer. Nothing here repeats a request.
 
-    def __init__(
-        self, current: Callable[[], Guard], *, ssl_context: ssl.SSLContext, connections: int, keepalive_s: float
-    ) -> None:
+    Two headers of an answer are taken away, since the client would act on them unasked: it parses `Location` even if
+    it follows nothing, and fails on an odd one; and one token's cookies must not travel with another's. The location
+    is in the response's extensions.
+    """
+
+    def __init__(self, current: Callable[[], Guard], *, ssl_context: ssl.SSLContext, keepalive_s: float) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context,
-            max_connections=connections,
-            max_keepalive_connections=connections if keepalive_s > 0 else 0,
+            max_connections=1,
+            max_keepalive_connections=1 if keepalive_s > 0 else 0,
             keepalive_expiry=keepalive_s,
             http1=True,
             http2=False,
@@ -61,11 +66,14 @@ class GuardedTransport(httpx.BaseTransport):
                     extensions=request.extensions,
                 )
             )
+        headers = httpx.Headers(answer.headers)
+        location = headers.pop("location", None)
+        headers.pop("set-cookie", None)
         return httpx.Response(
             status_code=answer.status,
-            headers=answer.headers,
+            headers=headers,
             stream=_Body(answer),
-            extensions=answer.extensions,
+            extensions={**answer.extensions, LOCATION: location},
         )
 
     def close(self) -> None:
@@ -88,27 +96,32 @@ class _Body(httpx.SyncByteStream):
 
 
 def new_client(transport: GuardedTransport, *, base_url: str, limits: CallLimits, read_s: float | None) -> httpx.Client:
-    """A client that follows nothing, keeps no cookies (one token's must not travel with another's) and reads no
-    proxy or netrc settings from its environment."""
+    """A client that follows nothing and reads no proxy or netrc settings from its environment."""
     return httpx.Client(
         transport=transport,
         base_url=base_url,
-        timeout=httpx.Timeout(connect=limits.connect_s, read=read_s, write=limits.write_s, pool=limits.pool_s),
+        timeout=httpx.Timeout(connect=limits.connect_s, read=read_s, write=limits.write_s, pool=limits.connect_s),
         follow_redirects=False,
         trust_env=False,
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=())),
     )
 
 
 def checked_base_url(base_url: str) -> str:
     """The base URL without a slash at its end. Raises `ValueError` for one that could not carry our calls safely."""
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as exc:
-        raise ValueError("the upstream's base URL cannot be read") from exc
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+    url = web_url(base_url)
+    if url is None or url.userinfo or url.query or url.fragment:
         raise ValueError("the upstream's base URL must be http(s)://host[:port][/path] and nothing more")
     return str(url).rstrip("/")
+
+
+def web_url(text: str, *, base: httpx.URL | None = None) -> httpx.URL | None:
+    """An http(s) URL with a host, relative to `base` if there is one; `None` if it is anything else."""
+    try:
+        url = httpx.URL(text) if base is None else base.join(text)
+        usable = url.scheme in {"http", "https"} and bool(url.host)
+    except (httpx.InvalidURL, ValueError):  # the latter from IDNA, and only when the host is asked for
+        return None
+    return url if usable else None
 
 
 def refuse_encoded(response: httpx.Response) -> None:
@@ -143,7 +156,7 @@ def httpx_class(kind: type[Exception]) -> type[httpx.HTTPError] | None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """httpcore's errors as httpx's; anything else, such as what a gate raises, passes untouched."""
+    """Errors of httpcore as those of httpx; anything else, such as what a gate raises, passes untouched."""
     try:
         yield
     except Exception as exc:

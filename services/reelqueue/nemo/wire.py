@@ -57,8 +57,10 @@ def session(body: Mapping[str, Any]) -> NemoSession:
 def uploads(body: Mapping[str, Any]) -> tuple[UploadedFile, ...]:
     """Contract §4.4: the files the upstream took. It may have refused some of them without saying so."""
     data = payload_of(body)
-    listed = data.get("files", body.get("data"))
-    if isinstance(listed, dict) and "filename" in listed:
+    listed = data.get("files")
+    if isinstance(body.get("data"), list):
+        listed = body["data"]
+    elif isinstance(listed, dict) and "filename" in listed:
         listed = [listed]
     if not isinstance(listed, list | dict):
         raise UpstreamProtocolError("NemoVideo's answer to an upload lists no files.")

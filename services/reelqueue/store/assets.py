@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.assets import Asset
@@ -67,6 +66,11 @@ class Assets:
                 raise NotFound(pointer=f"/{position}")
         return [found[asset_id] for asset_id in ids]
 
+    def is_named(self, tenant_id: str, blob_key: str) -> bool:
+        """Whether an asset of the tenant's names this blob: then the blob must stay."""
+        with self._database.statement() as connection:
+            return _exists(connection, tenant_id, _A.blob_key == blob_key)
+
     def delete(self, tenant_id: str, asset_id: str) -> str | None:
         """Forget an asset. Returns the key of the blob to delete now, or `None` while another asset has the same bytes.
 
@@ -94,7 +98,7 @@ class Assets:
             return [_asset_from(row) for row in connection.execute(statement).mappings()]
 
 
-def _exists(connection: Connection, tenant_id: str, condition: Any) -> bool:
+def _exists(connection: Connection, tenant_id: str, condition: ColumnElement[bool]) -> bool:
     statement = select(exists().where(_A.tenant_id == tenant_id, condition))
     return bool(connection.execute(statement).scalar())
 

@@ -8,10 +8,9 @@ run: each row is marked by exactly one of them (`SKIP LOCKED`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import text
 
+from reelqueue.domain.bells import Bell
 from reelqueue.domain.jobs import Queue
 from reelqueue.store.engine import Database
 
@@ -108,14 +107,6 @@ SELECT extract(epoch FROM least(
     (SELECT min(due_at) FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = 'stream'),
     (SELECT min(due_at) FROM messages WHERE dispatch = 'idle')) - now())
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Bell:
-    """One row to wake a worker for: a job on `stream` or `step`, a message on `webhook`."""
-
-    queue: Queue
-    id: str
 
 
 class Dispatch:

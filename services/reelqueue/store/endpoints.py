@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy import RowMapping, func, insert, select, update
 
@@ -43,8 +42,8 @@ class Endpoints:
     ) -> tuple[Endpoint, str]:
         """A new endpoint and its signing secret, which is not shown again.
 
-        Whether we may call the URL is not asked here. It gets the events that happen from now on. Raises `ValidationFailed` for event types that we do not know,
-        `NotFound` for a tenant that is not there.
+        It gets the events that happen from now on. Whether we may call the URL is not asked here. Raises
+        `ValidationFailed` for event types that we do not know, `NotFound` for a tenant that is not there.
         """
         patterns = known_event_types(event_types)
         endpoint_id = new_id("webhook_endpoint")

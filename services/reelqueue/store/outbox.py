@@ -19,11 +19,6 @@ from reelqueue.store.tables import jobs, webhook_endpoints
 
 _E = webhook_endpoints.c
 
-WORK_CHANNEL = "rq_work"
-"""Something is due: the dispatcher may look. A lost notice costs one sweep."""
-JOB_CHANNEL = "rq_job"
-"""A job changed; the payload is its id. Wakes SSE streams and `Prefer: wait`."""
-
 _WRITE = text("""
 WITH happened AS (
     INSERT INTO job_events (id, job_id, seq, tenant_id, type, data, created_at)

@@ -37,21 +37,22 @@ _LOCK = text("SELECT pg_advisory_lock(CAST(:space AS integer), CAST(:name AS int
 class RefreshLock:
     """Advisory locks by name."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, wait_s: float = WAIT_S) -> None:
         self._database = database
+        self._wait_s = wait_s
         self._guard = threading.Lock()
         self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
-        """Hold the lock inside the block. Raises `DependencyUnavailable` after `WAIT_S` of waiting.
+        """Hold the lock inside the block. Raises `DependencyUnavailable` after `wait_s` seconds of waiting.
 
         Threads of this process queue up before they take a connection, so that a crowd of them takes one.
         """
         with self._turn(name), self._database.statement() as connection:
             # Out of the pool: closing it, whatever happened inside, ends the session and thereby the lock.
             connection.detach()
-            connection.execute(_PATIENCE, {"ms": f"{WAIT_S * 1000:.0f}"})
+            connection.execute(_PATIENCE, {"ms": f"{self._wait_s * 1000:.0f}"})
             connection.execute(_LOCK, {"space": _SPACE, "name": _number(name)})
             yield
 
@@ -59,7 +60,7 @@ class RefreshLock:
     def _turn(self, name: str) -> Iterator[None]:
         with self._guard:
             turn = self._turns.setdefault(name, threading.Lock())
-        if not turn.acquire(timeout=WAIT_S):
+        if not turn.acquire(timeout=self._wait_s):
             raise DependencyUnavailable("The token is still being refreshed.", retry_after=RETRY_AFTER_S)
         try:
             yield

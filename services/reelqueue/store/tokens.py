@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
@@ -17,14 +17,15 @@ from reelqueue.errors import NotFound, ValidationFailed
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database
-from reelqueue.store.refresh_lock import RefreshLock
+from reelqueue.store.refresh_lock import WAIT_S, RefreshLock
 from reelqueue.store.sealed import place
 from reelqueue.store.tables import upstream_tokens
 from reelqueue.store.tables.metadata import Moment
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _T = upstream_tokens.c
-_SHOWN = tuple(_T[field.name] for field in fields(UpstreamToken))
+_NAMES = tuple(field.name for field in fields(UpstreamToken))
+_SHOWN = tuple(_T[name] for name in _NAMES)
 
 ANONYMOUS_LIFE: Final = timedelta(days=7)
 """What an anonymous token lives when the upstream does not say (contract §14 row 11)."""
@@ -38,10 +39,10 @@ class UpstreamTokens:
     ids that came from a request never reach them.
     """
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S) -> None:
         self._database = database
         self._sealer = sealer
-        self._refreshes = RefreshLock(database)
+        self._refreshes = RefreshLock(database, wait_s=refresh_wait_s)
 
     def add(self, tenant_id: str | None, secret: str, *, label: str) -> UpstreamToken:
         """Keep a token that a person supplied. The same secret again gives the row that is there, unchanged.
@@ -71,10 +72,11 @@ class UpstreamTokens:
             return _token_from(connection.execute(statement).mappings().one())
 
     def add_anonymous(self, client_id: str, fresh: AnonymousToken) -> UpstreamToken:
-        """Keep a token that was fetched for a client id, in the shared pool. One row a client id, and the first wins.
+        """Keep a token that was fetched for a client id, in the shared pool. One row a client id.
 
-        The upstream gives a client id one token in seven days, so a second row could only hold the same token or
-        a refreshed one; `replace_secret` is for that. Hold `refreshing(client_id)` from before the fetch.
+        Where there is a row, another secret takes the old one's place as in `replace_secret`: whatever ailed the old
+        token is over. The same secret changes nothing, its health included: the upstream may give out a live token
+        again (contract §4.1). Hold `refreshing(client_id)` from before the fetch.
         """
         token_id = new_id("upstream_token")
         statement = (
@@ -91,10 +93,16 @@ class UpstreamTokens:
                 expires_at=_expiry(fresh.expires_at),
             )
             .on_conflict_do_update(index_elements=_OWNER_AND_FINGERPRINT, set_={"label": _T.label})
-            .returning(*_SHOWN)
+            .returning(*_SHOWN, _T.secret)
         )
-        with self._database.statement() as connection:
-            return _token_from(connection.execute(statement).mappings().one())
+        with self._database.transaction() as connection:
+            row = connection.execute(statement).mappings().one()
+            if self._sealer.open(row["secret"], aad=_place(None, row["id"])).decode() != fresh.token:
+                renewal = (
+                    update(upstream_tokens).where(_T.id == row["id"]).values(self._renewed(None, row["id"], fresh))
+                )
+                row = connection.execute(renewal.returning(*_SHOWN)).mappings().one()
+            return _token_from({name: row[name] for name in _NAMES})
 
     def pick(self, tenant_id: str) -> UpstreamToken | None:
         """The token to work with: the tenant's own before the pool's, the one with the longest life first.
@@ -156,8 +164,8 @@ class UpstreamTokens:
         """Be the only one, over all processes, who refreshes this token inside the block.
 
         Once inside, read the token again: whoever was here before may have refreshed it. A client id serves as well,
-        before its first token exists. Raises `DependencyUnavailable` after a minute of waiting. Why this holds a
-        connection during a call to the upstream: see `refresh_lock.py`.
+        before its first token exists. Raises `DependencyUnavailable` after `refresh_wait_s` seconds of waiting. Why
+        this holds a connection during a call to the upstream: see `refresh_lock.py`.
         """
         return self._refreshes.held(token_id)
 
@@ -171,14 +179,7 @@ class UpstreamTokens:
         statement = (
             update(upstream_tokens)
             .where(_T.id == token_id, _T.generation == generation, _T.kind == TokenKind.ANONYMOUS)
-            .values(
-                secret=self._seal(self._owner(token_id), token_id, fresh.token),
-                generation=_T.generation + 1,
-                health=TokenHealth.OK,
-                cooling_until=None,
-                expires_at=_expiry(fresh.expires_at),
-                user_id=func.coalesce(_T.user_id, fresh.user_id),
-            )
+            .values(self._renewed(self._owner(token_id), token_id, fresh))
         )
         with self._database.statement() as connection:
             return connection.execute(statement).rowcount == 1
@@ -188,6 +189,16 @@ class UpstreamTokens:
         with self._database.statement() as connection:
             owner: str | None = connection.execute(select(_T.tenant_id).where(_T.id == token_id)).scalar()
         return owner
+
+    def _renewed(self, tenant_id: str | None, token_id: str, fresh: AnonymousToken) -> dict[str, Any]:
+        return {
+            "secret": self._seal(tenant_id, token_id, fresh.token),
+            "generation": _T.generation + 1,
+            "health": TokenHealth.OK,
+            "cooling_until": None,
+            "expires_at": _expiry(fresh.expires_at),
+            "user_id": func.coalesce(_T.user_id, fresh.user_id),
+        }
 
     def _seal(self, tenant_id: str | None, token_id: str, secret: str) -> bytes:
         return self._sealer.seal(secret.encode(), aad=_place(tenant_id, token_id))
@@ -204,5 +215,5 @@ def _expiry(told: datetime | None) -> ColumnElement[datetime]:
     return func.now() + ANONYMOUS_LIFE if told is None else literal(told, Moment)
 
 
-def _token_from(row: RowMapping) -> UpstreamToken:
+def _token_from(row: Mapping[Any, Any]) -> UpstreamToken:
     return UpstreamToken(**{**row, "kind": TokenKind(row["kind"]), "health": TokenHealth(row["health"])})

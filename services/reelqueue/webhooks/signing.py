@@ -92,7 +92,9 @@ def verify(secret: str, headers: Mapping[str, str], *, body: bytes, now: int, to
         raise SignatureInvalid("there are too many signatures")
     expected = sign(secret, message_id, timestamp=timestamp, body=body).encode("ascii")
     # Every candidate is compared, in constant time, so that the time tells nothing of which one came close.
-    matches = [hmac.compare_digest(expected, candidate.encode("utf-8", "replace")) for candidate in signatures.split(" ")]
+    matches = [
+        hmac.compare_digest(expected, candidate.encode("utf-8", "replace")) for candidate in signatures.split(" ")
+    ]
     if not any(matches):
         raise SignatureInvalid("no signature matches")
     return message_id

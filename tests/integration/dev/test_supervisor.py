@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from fixtures.eventually import Eventually
+from reelqueue.dev.account import unprivileged_account
 from reelqueue.dev.errors import DirectoryInUse, RoleFailed
 from reelqueue.dev.leftovers import end_marked
 from reelqueue.dev.process import RestartPolicy, Role, spawn
@@ -349,3 +350,30 @@ def test_delays_double_from_a_fifth_of_a_second_to_five() -> None:
     assert [policy.delay_s(failures) for failures in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert policy.delay_s(100_000) == 5.0
     assert "secret" not in repr(Role("a", [], env={"KEY": "secret"}))
+
+
+def test_root_is_given_up_with_all_its_groups(tmp_path: Path) -> None:
+    account = unprivileged_account()
+    uid, gid = (account.uid, account.gid) if account else (os.getuid(), os.getgid())
+    launcher = Path(spawn.__code__.co_filename).with_name("launcher.py")
+    give_up = ["-", str(uid), str(gid)] if account else ["-", "-", "-"]
+    script = "id -u; id -ru; id -g; id -rg; id -G"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", launcher, str(os.getpid()), *give_up, "/bin/sh", "-c", script],
+        extra_groups=[0, 4242] if account else None,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *ids, groups = done.stdout.splitlines()
+    assert [int(number) for number in ids] == [uid, uid, gid, gid]
+    assert {int(number) for number in groups.split()} == ({gid} if account else {gid, *os.getgroups()})
+
+
+def test_a_child_whose_parent_died_before_the_tie_does_not_start(tmp_path: Path) -> None:
+    launcher = Path(spawn.__code__.co_filename).with_name("launcher.py")
+    not_the_parent = os.getppid()
+    tie = [str(not_the_parent), str(int(signal.SIGKILL)), "-", "-"]
+    done = subprocess.run([sys.executable, "-I", "-S", launcher, *tie, "touch", tmp_path / "started"], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "started").exists()

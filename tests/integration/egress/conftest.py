@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import itertools
 import socket
 import ssl
 import threading
@@ -21,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver
 from reelqueue.egress.addresses import Address
 from reelqueue.egress.connect import dial
-from reelqueue.kit.clock import SystemClock
+from reelqueue.kit.clock import Clock, SystemClock
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
@@ -249,6 +250,26 @@ def _write_pair(file: Path, key: ec.EllipticCurvePrivateKey, leaf: x509.Certific
     return file
 
 
+class SteppingClock(SystemClock):
+    """Each look at it takes a second: a deadline is so many looks, however fast or slow the machine is."""
+
+    def __init__(self) -> None:
+        self._ticks = itertools.count()
+
+    def monotonic(self) -> float:
+        return float(next(self._ticks))
+
+
+class ManualClock(SystemClock):
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
 @dataclass(frozen=True)
 class Kit:
     """What tests build clients from."""
@@ -257,6 +278,8 @@ class Kit:
 
     resolver: type[FakeResolver] = FakeResolver
     connector: type[FakeConnector] = FakeConnector
+    stepping_clock: type[SteppingClock] = SteppingClock
+    manual_clock: type[ManualClock] = ManualClock
 
     def client(
         self,
@@ -274,11 +297,11 @@ class Kit:
             connector=connector or FakeConnector(),
         )
 
-    def local_client(self) -> EgressClient:
+    def local_client(self, *, clock: Clock | None = None) -> EgressClient:
         """A client as in the demo: real sockets, the real resolver, and loopback allowed."""
         policy = EgressPolicy(allow=(ipaddress.ip_network("127.0.0.0/8"),))
         return EgressClient(
-            policy, SystemResolver(), ssl_context=self.certificates.trusting(), clock=SystemClock(), connector=None
+            policy, SystemResolver(), ssl_context=self.certificates.trusting(), clock=clock or SystemClock()
         )
 
 

@@ -41,7 +41,8 @@ def inspect(file: BinaryIO, size: int, *, extension: str, limits: FileLimits) ->
     if facts is None and not extension:
         raise FileTypeNotAllowed
     if facts is None or (extension and extension not in facts.formats):
-        raise FileContentMismatch(_mismatch(extension, facts), detail={"extension": extension})
+        found = f"; its content is {facts.formats[0]}" if facts else ""
+        raise FileContentMismatch(f"This is no {extension} file{found}.", detail={"extension": extension})
     decided = extension or facts.formats[0]
     known = FORMATS[decided]
     return MediaInfo(
@@ -65,9 +66,5 @@ def _facts(window: Window, extension: str, limits: FileLimits) -> Facts | None:
         return reader(window, limits)
     except Broken as broken:
         named = f"{extension} file" if extension else "file"
-        raise FileContentMismatch(f"This is no usable {named}: {broken}.", detail={"extension": extension}) from broken
-
-
-def _mismatch(extension: str, facts: Facts | None) -> str:
-    found = f"; its content is {facts.formats[0]}" if facts and facts.formats else ""
-    return f"This is no {extension} file{found}."
+        detail = {"extension": extension} if extension else None
+        raise FileContentMismatch(f"This is no usable {named}: {broken}.", detail=detail) from broken

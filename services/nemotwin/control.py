@@ -1,0 +1,255 @@
+"""The control routes. They are no part of the API: they are for tests, the demo and a person who wants to see.
+
+All are under the first origin, take and give JSON, and need no token. Tokens are told by their fingerprint only: the
+first 16 hex digits of the SHA-256.
+
+`POST /_twin/tokens {credits=1000, plan="paid", expires_in=null}`
+    issues a token of a new registered user; `plan` is `free` or `paid`, `expires_in` virtual seconds (`null`: never).
+    Answers `{token, user_id, fingerprint, expires_at}`.
+`POST /_twin/tokens/expire {token}`
+    ends a token's life now (code 1001), and with it the window of its client id.
+`POST /_twin/tokens/revoke {token}`
+    revokes it (401); the window stays.
+`POST /_twin/tokens/credits {token, available}`
+    sets what its account has left.
+`POST /_twin/sessions/lose {session_id}`
+    forgets a session: code 1002 from now on.
+`GET /_twin/ledger[?only=turns,charges][&session_id=…]`
+    shows everything seen: `tokens, sessions, turns, uploads, renders, charges, requests, tokens_in_urls` and
+    `bearers_at_cdn`.
+`POST /_twin/reset`
+    forgets everything, disarms all faults and goes back to the settings of the start.
+`GET /_twin/faults`
+    shows the `armed` faults, and the `known` ones by name with their parameters.
+`POST /_twin/faults {endpoint, fault, count=1, after=0, …parameters}`
+    arms one. `endpoint` as in `nemotwin.endpoints`, or `*`; `after` calls pass first; `count: null` is always.
+`DELETE /_twin/faults[?id=flt_1]`
+    disarms one, or all.
+`GET /_twin/settings`, `POST /_twin/settings {…}`
+    reads or changes any field of `nemotwin.settings.Settings`.
+`GET /_twin/clock`, `POST /_twin/clock {advance}`
+    tells the virtual time and the speed; jumps ahead by virtual seconds.
+
+A bad value is answered with 422 and `{"detail": …}`.
+"""
+
+import dataclasses
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nemotwin.accounts import iso
+from nemotwin.faults import UnknownFaultError
+from nemotwin.ledger import TokenEntry, fingerprint
+from nemotwin.mishaps import MISHAPS
+from nemotwin.requests import body_of, world_of
+from nemotwin.settings import UnknownSettingError
+
+
+class NewToken(BaseModel):
+    """A token to issue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    credits: int = Field(default=1000, ge=0)
+    plan: Literal["free", "paid"] = "paid"
+    expires_in: float | None = None
+
+
+class KnownToken(BaseModel):
+    """A token that was issued."""
+
+    token: str
+
+
+class Balance(KnownToken):
+    """A token, and what its account shall have."""
+
+    available: int = Field(ge=0)
+
+
+class LostSession(BaseModel):
+    """A session to forget."""
+
+    session_id: str
+
+
+class NewFault(BaseModel):
+    """A fault to arm; what is not named here is its parameters."""
+
+    model_config = ConfigDict(extra="allow")
+
+    endpoint: str
+    fault: str
+    count: int | None = Field(default=1, ge=1)
+    after: int = Field(default=0, ge=0)
+
+
+class Jump(BaseModel):
+    """How far to jump ahead, in virtual seconds."""
+
+    advance: float = Field(ge=0)
+
+
+async def issue_token(request: Request) -> Response:
+    """Issue a registered token."""
+    world, body = world_of(request), await body_of(request, NewToken)
+    token = world.accounts.issue_registered(plan=body.plan, credits_=body.credits, expires_in=body.expires_in)
+    at, real_at = world.ledger.stamp()
+    print_ = fingerprint(token.value)
+    world.ledger.book.tokens.append(
+        TokenEntry(at=at, real_at=real_at, token=print_, user_id=token.user_id, client_id=None, plan=body.plan)
+    )
+    return JSONResponse(
+        {
+            "token": token.value,
+            "user_id": token.user_id,
+            "fingerprint": print_,
+            "expires_at": None if token.expires_at is None else iso(token.expires_at),
+        }
+    )
+
+
+async def expire_token(request: Request) -> Response:
+    """End a token's life."""
+    body = await body_of(request, KnownToken)
+    return _done(found=world_of(request).accounts.expire(body.token))
+
+
+async def revoke_token(request: Request) -> Response:
+    """Revoke a token."""
+    body = await body_of(request, KnownToken)
+    return _done(found=world_of(request).accounts.revoke(body.token))
+
+
+async def set_credits(request: Request) -> Response:
+    """Set what an account has left."""
+    world, body = world_of(request), await body_of(request, Balance)
+    token = world.accounts.tokens.get(body.token)
+    if token is not None:
+        world.accounts.account_of(token).available = body.available
+    return _done(found=token is not None)
+
+
+async def lose_session(request: Request) -> Response:
+    """Forget a session."""
+    body = await body_of(request, LostSession)
+    session = world_of(request).sessions.by_id.get(body.session_id)
+    if session is not None:
+        session.lost = True
+    return _done(found=session is not None)
+
+
+async def ledger(request: Request) -> Response:
+    """Show the ledger."""
+    dumped = world_of(request).ledger.dump()
+    only, session_id = request.query_params.get("only"), request.query_params.get("session_id")
+    if only is None and session_id is None:
+        return Response(dumped, media_type="application/json")
+    book = json.loads(dumped)
+    wanted = only.split(",") if only is not None else list(book)
+    shown = {name: book[name] for name in wanted if name in book}
+    if session_id is not None:
+        shown = {
+            name: [line for line in lines if line.get("session_id") == session_id]
+            for name, lines in shown.items()
+            if isinstance(lines, list)
+        }
+    return JSONResponse(shown)
+
+
+async def reset(request: Request) -> Response:
+    """Forget everything."""
+    await world_of(request).reset()
+    return _done(found=True)
+
+
+async def list_faults(request: Request) -> Response:
+    """Show armed and known faults."""
+    known = {
+        name: sorted(set(getattr(kind, "__dataclass_fields__", {})) - set(preset))
+        for name, (kind, preset) in MISHAPS.items()
+    }
+    return JSONResponse({"armed": [armed.view() for armed in world_of(request).faults.armed], "known": known})
+
+
+async def arm_fault(request: Request) -> Response:
+    """Arm a fault."""
+    body = await body_of(request, NewFault)
+    try:
+        armed = world_of(request).faults.arm(
+            body.fault, body.endpoint, count=body.count, after=body.after, params=body.model_extra or {}
+        )
+    except UnknownFaultError as error:
+        return JSONResponse({"detail": str(error)}, 422)
+    except ValidationError as error:
+        return _invalid(error)
+    return JSONResponse(armed.view())
+
+
+async def disarm_faults(request: Request) -> Response:
+    """Disarm one fault or all."""
+    return JSONResponse({"disarmed": world_of(request).faults.disarm(request.query_params.get("id"))})
+
+
+async def show_settings(request: Request) -> Response:
+    """Show the settings in force."""
+    return JSONResponse(dataclasses.asdict(world_of(request).dials.now))
+
+
+async def change_settings(request: Request) -> Response:
+    """Change settings; nothing changes if any value is bad."""
+    world = world_of(request)
+    try:
+        settings = world.dials.change(dict(json.loads(await request.body()).items()))
+    except UnknownSettingError as error:
+        return JSONResponse({"detail": f"no such setting: {error}"}, 422)
+    except ValidationError as error:
+        return _invalid(error)
+    except (ValueError, AttributeError):
+        return JSONResponse({"detail": "a JSON object is expected"}, 422)
+    world.clock.set_speed(settings.speed)
+    return JSONResponse(dataclasses.asdict(settings))
+
+
+async def show_clock(request: Request) -> Response:
+    """Show the virtual time."""
+    clock = world_of(request).clock
+    return JSONResponse({"now": clock.now(), "speed": clock.speed})
+
+
+async def jump(request: Request) -> Response:
+    """Jump ahead."""
+    body = await body_of(request, Jump)
+    world_of(request).clock.advance(body.advance)
+    return await show_clock(request)
+
+
+def _done(*, found: bool) -> Response:
+    return JSONResponse({"ok": True}) if found else JSONResponse({"detail": "not found"}, 404)
+
+
+def _invalid(error: ValidationError) -> Response:
+    return JSONResponse({"detail": error.errors(include_url=False, include_context=False, include_input=False)}, 422)
+
+
+ROUTES = [
+    Route("/_twin/tokens", issue_token, methods=["POST"]),
+    Route("/_twin/tokens/expire", expire_token, methods=["POST"]),
+    Route("/_twin/tokens/revoke", revoke_token, methods=["POST"]),
+    Route("/_twin/tokens/credits", set_credits, methods=["POST"]),
+    Route("/_twin/sessions/lose", lose_session, methods=["POST"]),
+    Route("/_twin/ledger", ledger, methods=["GET"]),
+    Route("/_twin/reset", reset, methods=["POST"]),
+    Route("/_twin/faults", list_faults, methods=["GET"]),
+    Route("/_twin/faults", arm_fault, methods=["POST"]),
+    Route("/_twin/faults", disarm_faults, methods=["DELETE"]),
+    Route("/_twin/settings", show_settings, methods=["GET"]),
+    Route("/_twin/settings", change_settings, methods=["POST"]),
+    Route("/_twin/clock", show_clock, methods=["GET"]),
+    Route("/_twin/clock", jump, methods=["POST"]),
+]

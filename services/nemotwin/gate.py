@@ -1,0 +1,78 @@
+"""The way into the twin: every request is written down, and an armed fault strikes before anyone looks at it."""
+
+from typing import Literal
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemotwin.endpoints import name_of
+from nemotwin.exchange import SCOPE_KEY, Exchange, header_map
+from nemotwin.ledger import RequestEntry, attributed, fingerprint, headers_of, masked
+from nemotwin.world import World
+
+CONTROL = ("/_twin/", "/healthz")
+
+
+class Gate:
+    """ASGI middleware for one of the two origins. Control routes pass it unseen."""
+
+    def __init__(self, app: ASGIApp, world: World, *, origin: Literal["api", "cdn"]) -> None:
+        """Guard `app`."""
+        self._app = app
+        self._world = world
+        self._origin = origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write down, strike or let pass."""
+        if scope["type"] != "http" or (self._origin == "api" and scope["path"].startswith(CONTROL)):
+            if scope.get("method") == "POST":
+                self._world.touched = True
+            await self._app(scope, receive, send)
+            return
+        world, entry = self._world, self._note(scope)
+        world.touched = True
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry.status = message["status"]
+            await send(message)
+
+        client = scope.get("client")
+        exchange = Exchange(
+            app=self._app,
+            scope=scope,
+            receive=receive,
+            send=noting,
+            clock=world.clock,
+            connection=world.connections.of((client[0], client[1]) if client else None),
+            entry=entry,
+        )
+        scope[SCOPE_KEY] = exchange
+        armed = world.faults.take(entry.endpoint)
+        if armed is None:
+            await exchange.proceed()
+        else:
+            entry.fault = armed.name
+            await armed.fault.strike(exchange)
+        if exchange.connection.lost:
+            # The server would complain of an answer without an end before it learns why there is none.
+            await exchange.connection.wait_closed()
+
+    def _note(self, scope: Scope) -> RequestEntry:
+        headers = header_map(scope)
+        bearer = headers.get("authorization", "").partition(" ")[2].strip()
+        raw_url = f"{scope['path']}?{scope.get('query_string', b'').decode('latin-1')}".removesuffix("?")
+        endpoint = "cdn" if self._origin == "cdn" else name_of(scope["method"], scope["path"]) or "unknown"
+        at, real_at = self._world.ledger.stamp()
+        entry = RequestEntry(
+            at=at,
+            real_at=real_at,
+            token=fingerprint(bearer) if bearer else None,
+            headers=headers_of(headers),
+            attributed=attributed(headers),
+            method=scope["method"],
+            path=masked(raw_url),
+            endpoint=endpoint,
+            origin=self._origin,
+        )
+        self._world.ledger.add_request(entry, raw_url=raw_url)
+        return entry

@@ -1,0 +1,19 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from reelqueue.cli import dev, jobs, processes, tenancy
+
+app = typer.Typer(
+    name="reelqueue",
+    help="A queue-backed, multi-tenant gateway in front of NemoVideo.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+processes.register(app)
+tenancy.register(app)
+jobs.register(app)
+dev.register(app)

@@ -1,0 +1,124 @@
+"""A small client of our own API, for the command line and the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from reelqueue.kit.http import httpx
+
+DEV_FILE: Final = Path(".dev") / "dev.json"
+POLL_S: Final = 0.3
+FINAL: Final = frozenset({"succeeded", "failed", "canceled"})
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAddress:
+    """Where the gateway is, and who asks."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+def find_api(url: str | None, key: str | None) -> ApiAddress:
+    """What was given, else `REELQUEUE_URL` and `REELQUEUE_API_KEY`, else the `reelqueue dev` of this directory."""
+    url, key = url or os.environ.get("REELQUEUE_URL"), key or os.environ.get("REELQUEUE_API_KEY")
+    if (url is None or key is None) and DEV_FILE.exists():
+        dev = json.loads(DEV_FILE.read_text())
+        url, key = url or dev["base_url"], key or dev["api_key"]
+    if url is None or key is None:
+        raise typer.BadParameter("no gateway: set REELQUEUE_URL and REELQUEUE_API_KEY, or start `reelqueue dev` here")
+    return ApiAddress(url, key)
+
+
+class ApiRefused(Exception):
+    """The gateway answered with a problem. The message is the problem in words."""
+
+
+class ApiClient:
+    """Talks to one gateway with one key."""
+
+    def __init__(self, api: ApiAddress) -> None:
+        self._http = httpx.Client(
+            base_url=api.url,
+            headers={"Authorization": f"Bearer {api.key}"},
+            timeout=httpx.Timeout(connect=5, read=120, write=120, pool=5),
+            trust_env=False,
+        )
+
+    def submit(
+        self, *, files: Sequence[Path] = (), urls: Sequence[str] = (), fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Submit a job with files and URLs; `fields` are the job's other members. Returns the job."""
+        inputs = {"inputs": [{"url": url} for url in urls]} if urls else {}
+        body = {**fields, **inputs}
+        if not files:
+            return self._json(self._http.post("/v1/jobs", json=body))
+        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
+        with ExitStack() as stack:
+            parts = [("files", (path.name, stack.enter_context(path.open("rb")))) for path in files]
+            return self._json(self._http.post("/v1/jobs", data=form, files=parts))
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it stands."""
+        return self._json(self._http.get(f"/v1/jobs/{job_id}"))
+
+    def follow(self, job_id: str, *, every: bool = False) -> Iterator[dict[str, Any]]:
+        """The job each time it has moved, or at `every` look, until it is final."""
+        seen = None
+        while True:
+            job = self.job(job_id)
+            now = (job["status"], job["progress"], (job["waiting"] or {}).get("reason"))
+            if every or now != seen:
+                yield job
+                seen = now
+            if job["status"] in FINAL:
+                return
+            time.sleep(POLL_S)
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What happened to the job so far."""
+        return list(self._json(self._http.get(f"/v1/jobs/{job_id}/events"))["data"])
+
+    def download(self, job_id: str, out: Path) -> int:
+        """Write the result to a file; returns its size. An incomplete file is not left behind."""
+        partial = out.with_name(out.name + ".part")
+        try:
+            with self._http.stream("GET", f"/v1/jobs/{job_id}/result") as response, partial.open("wb") as file:
+                if response.status_code != 200:
+                    response.read()
+                    raise _refusal(response)
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
+        return out.stat().st_size
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _json(self, response: httpx.Response) -> dict[str, Any]:
+        if response.status_code >= 400:
+            raise _refusal(response)
+        body: dict[str, Any] = response.json()
+        return body
+
+
+def _refusal(response: httpx.Response) -> ApiRefused:
+    try:
+        problem = response.json()
+    except ValueError:
+        return ApiRefused(f"HTTP {response.status_code}")
+    places = [f"{one.get('pointer')}: {one.get('message')}" for one in problem.get("errors") or []]
+    words = [str(problem.get("detail") or problem.get("title")), *places, str(problem.get("fix") or "")]
+    return ApiRefused(f"{problem.get('code')}: " + " ".join(word for word in words if word))

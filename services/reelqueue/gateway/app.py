@@ -1,0 +1,112 @@
+"""The application, built from its services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from reelqueue.errors import DependencyUnavailable, ReelqueueError
+from reelqueue.files.keys import asset_key
+from reelqueue.gateway.auth import Authenticator
+from reelqueue.gateway.context import Gateway
+from reelqueue.gateway.cursors import Cursors
+from reelqueue.gateway.edge import Edge
+from reelqueue.gateway.hub import Hub
+from reelqueue.gateway.ports import GatewayServices
+from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
+from reelqueue.gateway.routes import assets, docs, events, health, jobs, results, webhook_endpoints
+from reelqueue.gateway.schemas.job_request import MOST_INPUTS
+from reelqueue.gateway.threads import Threads
+from reelqueue.jobs.keep_assets import AssetKeeping
+from reelqueue.jobs.shelf import Shelf
+from reelqueue.jobs.submit import JobSubmission
+from reelqueue.version import VERSION
+
+TOUCH_EVERY_S: Final = 60.0
+_ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
+
+
+def create_app(services: GatewayServices) -> FastAPI:
+    """The HTTP API over these services. Starting it starts its listener; nothing happens before."""
+    app = FastAPI(
+        title="Reelqueue",
+        version=VERSION,
+        description=_ABOUT,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.gateway = build_gateway(services)
+    app.add_middleware(Edge, clock=services.clock, metrics=services.metrics)
+    app.add_exception_handler(ReelqueueError, answer_error)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(ClientDisconnect, answer_disconnect)
+    modules = [jobs, events, results, assets, webhook_endpoints, health]
+    if services.settings.gateway.docs:
+        modules.append(docs)
+    for module in modules:
+        # Not `include_router`, which wraps each route in another that matches again on every request.
+        app.router.routes.extend(module.router.routes)
+    return app
+
+
+def build_gateway(services: GatewayServices) -> Gateway:
+    """The parts, put together."""
+    threads = Threads(quick=services.settings.gateway.threads)
+    shelf = Shelf(services.blobs, asset_key, services.assets.is_named)
+    return Gateway(
+        services=services,
+        threads=threads,
+        authenticator=Authenticator(services.api_keys, pepper=services.pepper, clock=services.clock, threads=threads),
+        cursors=Cursors(services.cursor_key),
+        hub=Hub(services.notices),
+        submission=JobSubmission(
+            intake=services.intake,
+            assets=services.assets,
+            shelf=shelf,
+            fetcher=services.input_fetcher,
+            egress=services.egress,
+            clock=services.clock,
+            most_inputs=min(MOST_INPUTS, services.file_limits.max_files),
+        ),
+        asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    gateway: Gateway = app.state.gateway
+    gateway.hub.start()
+    touching = asyncio.create_task(_touch_keys(gateway))
+    try:
+        yield {"hub": gateway.hub}
+    finally:
+        touching.cancel()
+        with suppress(asyncio.CancelledError):
+            await touching
+        await gateway.hub.stop()
+        await _touch_once(gateway)
+        await asyncio.to_thread(gateway.threads.stop)
+
+
+async def _touch_keys(gateway: Gateway) -> None:
+    """Note now and then which keys were used: `last_used_at` is for people, and not worth a write a request."""
+    while True:
+        await asyncio.sleep(TOUCH_EVERY_S)
+        await _touch_once(gateway)
+
+
+async def _touch_once(gateway: Gateway) -> None:
+    used = gateway.authenticator.take_used()
+    if used:
+        with suppress(DependencyUnavailable):
+            await gateway.threads.quick(partial(gateway.services.api_keys.touch, used))

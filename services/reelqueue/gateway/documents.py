@@ -1,0 +1,42 @@
+"""Assets and webhook endpoints as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reelqueue.domain.assets import Asset
+from reelqueue.domain.endpoints import Endpoint
+from reelqueue.kit.clock import rfc3339
+
+
+def asset_document(asset: Asset) -> dict[str, Any]:
+    """The asset, public."""
+    return {
+        "id": asset.id,
+        "object": "asset",
+        "sha256": asset.sha256,
+        "bytes": asset.bytes,
+        "kind": asset.kind,
+        "media_type": asset.media_type,
+        "label": asset.label,
+        "width": asset.width,
+        "height": asset.height,
+        "duration_ms": asset.duration_ms,
+        "created_at": rfc3339(asset.created_at),
+        "links": {"self": f"/v1/assets/{asset.id}"},
+    }
+
+
+def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
+    """The endpoint, without its secret."""
+    return {
+        "id": endpoint.id,
+        "object": "webhook_endpoint",
+        "url": endpoint.url,
+        "event_types": list(endpoint.event_types),
+        "description": endpoint.description,
+        "state": endpoint.state,
+        "disabled_reason": endpoint.disabled_reason,
+        "created_at": rfc3339(endpoint.created_at),
+        "links": {"self": f"/v1/webhook-endpoints/{endpoint.id}"},
+    }

@@ -1,0 +1,305 @@
+"""The OpenAPI document: what FastAPI knows of the routes, and beside it what they read and answer by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+
+from reelqueue.domain.jobs import Status
+from reelqueue.gateway.context import scope_of
+from reelqueue.gateway.problems import MEDIA_TYPE
+from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
+from reelqueue.gateway.schemas.documents import SHOWN
+from reelqueue.gateway.schemas.job_request import JobRequest
+from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest
+
+_REF: Final = "#/components/schemas/"
+_TEXT: Final = {"type": "string"}
+_MOMENT: Final = {"type": "string", "format": "date-time"}
+_DESCRIPTIONS: Final = {
+    200: "Done.",
+    400: "The request cannot be read: malformed JSON or form, a member twice, a bad cursor or key.",
+    401: "No valid API key.",
+    403: "The key lacks the scope.",
+    404: "No such thing for this tenant.",
+    408: "The body came too slowly.",
+    409: "Not possible in this state.",
+    410: "The file is no longer kept.",
+    413: "A body, field or file is too large.",
+    414: "The URL is too long.",
+    415: "Media type, encoding or file type not supported.",
+    416: "The range lies outside the file.",
+    422: "Well formed, but a value is not acceptable; `errors` says where.",
+    431: "The headers are too large.",
+    500: "A bug of ours.",
+    503: "Something we need is down; nothing was done.",
+    507: "No room for files.",
+}
+_ALWAYS: Final = (401, 403, 414, 431, 500, 503)
+
+
+def _header(description: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {**_TEXT, **schema}}
+
+
+_REQUEST_ID: Final = {"X-Request-Id": _header("Yours, if it was well formed, or ours.")}
+_LOCATION: Final = {"Location": _header("Where to read it.", format="uri-reference")}
+
+
+def _answer(
+    description: str, schema: str | None = None, *, media_type: str = "application/json", headers: Any = None
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": description, "headers": {**_REQUEST_ID, **(headers or {})}}
+    if schema is not None:
+        answer["content"] = {media_type: {"schema": {"$ref": _REF + schema}}}
+    return answer
+
+
+def _operation(
+    summary: str,
+    answers: Mapping[int, dict[str, Any]],
+    *,
+    problems: tuple[int, ...] = (),
+    parameters: tuple[dict[str, Any], ...] = (),
+    body: Mapping[str, Any] | None = None,
+    public: bool = False,
+    tag: str = "jobs",
+) -> dict[str, Any]:
+    """The keyword arguments of a route's decorator."""
+    refusals = {
+        status: _answer(_DESCRIPTIONS[status], "Problem", media_type=MEDIA_TYPE)
+        for status in sorted({*problems, *(() if public else _ALWAYS)})
+    }
+    extra: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
+    if body is not None:
+        extra["requestBody"] = {"required": True, "content": dict(body)}
+    return {
+        "summary": summary,
+        "status_code": next(iter(answers)),
+        "responses": {**refusals, **answers},
+        "response_model": None,
+        "openapi_extra": extra,
+        "tags": [tag],
+    }
+
+
+def _query(name: str, description: str, schema: Mapping[str, Any] = _TEXT, **extra: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": dict(schema), **extra}
+
+
+def _in_header(name: str, description: str, schema: Mapping[str, Any] = _TEXT) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": description, "schema": dict(schema)}
+
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF + schema}}}
+
+
+_LIMIT: Final = _query(
+    "limit", "Items a page.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+)
+_PAGE: Final = (_query("cursor", "`next_cursor` of the page before, with the same filters."), _LIMIT)
+_WAIT: Final = _in_header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds.")
+_UPLOAD_PROBLEMS: Final = (400, 408, 413, 415, 422, 507)
+_BINARY: Final = {"type": "array", "items": {"type": "string", "format": "binary"}}
+
+SUBMIT_JOB: Final = _operation(
+    "Submit a job",
+    {
+        202: _answer(
+            "Accepted and committed.",
+            "Job",
+            headers={
+                **_LOCATION,
+                "Retry-After": _header("Seconds to wait before asking."),
+                "Idempotent-Replayed": _header("`true` if this key had made the job before."),
+                "Preference-Applied": _header("The wait that was granted."),
+            },
+        ),
+        200: _answer("The job ended within the wait that was asked for.", "Job", headers=_LOCATION),
+    },
+    problems=(*_UPLOAD_PROBLEMS, 404, 409),
+    parameters=(
+        _in_header(
+            "Idempotency-Key",
+            "Makes a repeat safe for 24 hours: same key and request, same job.",
+            {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+        ),
+        _WAIT,
+    ),
+    body={
+        **_json("JobRequest"),
+        "multipart/form-data": {
+            "schema": {"$ref": _REF + "JobForm"},
+            "encoding": {name: {"contentType": "application/json"} for name in ("inputs", "metadata", "output")},
+        },
+    },
+)
+LIST_JOBS: Final = _operation(
+    "List jobs",
+    {200: _answer("Newest first.", "JobList")},
+    problems=(400, 422),
+    parameters=(
+        *_PAGE,
+        _query(
+            "status",
+            "Any of these; repeated, or separated by commas.",
+            {"type": "array", "items": {"type": "string", "enum": [status.value for status in Status]}},
+        ),
+        _query("project", "Jobs of this project."),
+        _query("external_id", "Jobs of this id of yours."),
+        _query(
+            "metadata",
+            "`metadata[key]=value`, for each key that must match.",
+            {"type": "object", "additionalProperties": _TEXT},
+            style="deepObject",
+        ),
+        _query("created_after", "Made after this moment.", _MOMENT),
+        _query("created_before", "Made before this moment.", _MOMENT),
+    ),
+)
+GET_JOB: Final = _operation(
+    "Read a job", {200: _answer("As it is now.", "Job")}, problems=(404, 422), parameters=(_WAIT,)
+)
+CANCEL_JOB: Final = _operation(
+    "Cancel a job",
+    {
+        200: _answer("The job is canceled.", "Job"),
+        202: _answer("Its worker was asked to stop; credits may be spent already.", "Job"),
+    },
+    problems=(404, 409),
+)
+JOB_EVENTS: Final = _operation(
+    "Read or stream a job's events",
+    {
+        200: {
+            **_answer("A list; or, for `Accept: text/event-stream`, a stream that ends with the job.", "JobEventList"),
+            "content": {
+                **_json("JobEventList"),
+                "text/event-stream": {"schema": _TEXT, "example": "id: 2\nevent: job.uploading\ndata: {…}\n\n"},
+            },
+        },
+        204: _answer("The stream has nothing more, ever."),
+    },
+    problems=(404, 422),
+    parameters=(
+        _query("after", "Events numbered above this.", {"type": "integer", "minimum": 0, "default": 0}),
+        _LIMIT,
+        _in_header("Last-Event-ID", "For streams: the `seq` of the last event received."),
+    ),
+)
+_VIDEO: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
+GET_RESULT: Final = _operation(
+    "Download the result",
+    {
+        200: {**_answer("The whole file.", headers={"ETag": _header("Its SHA-256.")}), "content": _VIDEO},
+        206: {**_answer("A part.", headers={"Content-Range": _header("Which part.")}), "content": _VIDEO},
+        304: _answer("You have it already."),
+    },
+    problems=(404, 409, 410, 416, 422),
+    parameters=(
+        _in_header("Range", "One range of bytes."),
+        _in_header("If-Range", "Only if this is still the ETag."),
+        _in_header("If-None-Match", "ETags that you have."),
+    ),
+)
+CREATE_ASSET: Final = _operation(
+    "Keep input files",
+    {
+        201: {
+            **_answer("From a URL: the asset. From a form: a list.", headers=_LOCATION),
+            "content": {
+                "application/json": {"schema": {"oneOf": [{"$ref": _REF + "Asset"}, {"$ref": _REF + "AssetList"}]}}
+            },
+        }
+    },
+    problems=_UPLOAD_PROBLEMS,
+    body={
+        **_json("AssetRequest"),
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["files"], "properties": {"files": {**_BINARY, "minItems": 1}}}
+        },
+    },
+    tag="assets",
+)
+LIST_ASSETS: Final = _operation(
+    "List assets", {200: _answer("Newest first.", "AssetList")}, problems=(400, 422), parameters=_PAGE, tag="assets"
+)
+GET_ASSET: Final = _operation("Read an asset", {200: _answer("The asset.", "Asset")}, problems=(404, 422), tag="assets")
+DELETE_ASSET: Final = _operation("Delete an asset", {204: _answer("Gone.")}, problems=(404, 409), tag="assets")
+CREATE_ENDPOINT: Final = _operation(
+    "Add a webhook endpoint",
+    {201: _answer("The only answer with the secret.", "NewWebhookEndpoint", headers=_LOCATION)},
+    problems=(400, 408, 413, 415, 422),
+    body=_json("EndpointRequest"),
+    tag="webhooks",
+)
+LIST_ENDPOINTS: Final = _operation(
+    "List webhook endpoints",
+    {200: _answer("Newest first.", "WebhookEndpointList")},
+    problems=(400, 422),
+    parameters=_PAGE,
+    tag="webhooks",
+)
+GET_ENDPOINT: Final = _operation(
+    "Read a webhook endpoint", {200: _answer("The endpoint.", "WebhookEndpoint")}, problems=(404, 422), tag="webhooks"
+)
+DELETE_ENDPOINT: Final = _operation(
+    "Delete a webhook endpoint", {204: _answer("Gone.")}, problems=(404,), tag="webhooks"
+)
+HEALTHZ: Final = _operation("Liveness", {200: _answer("Alive.", "Health")}, public=True, tag="operations")
+READYZ: Final = _operation(
+    "Readiness",
+    {200: _answer("Ready.", "Readiness"), 503: _answer("Something is down.", "Readiness")},
+    public=True,
+    tag="operations",
+)
+METRICS: Final = _operation(
+    "Metrics",
+    {200: {**_answer("In Prometheus' text format."), "content": {"text/plain": {"schema": _TEXT}}}},
+    public=True,
+    tag="operations",
+)
+
+
+def document_of(app: FastAPI) -> dict[str, Any]:
+    """The whole document."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    components = document.setdefault("components", {})
+    components["schemas"] = _schemas()
+    components["securitySchemes"] = {
+        "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `rq_…`. Its scopes limit it."}
+    }
+    for route in app.routes:
+        scope = scope_of(route.endpoint) if isinstance(route, APIRoute) else None
+        if isinstance(route, APIRoute) and route.include_in_schema and scope is not None:
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["security"] = [{"apiKey": []}]
+                operation["x-required-scope"] = scope
+    return document
+
+
+def _schemas() -> dict[str, Any]:
+    taken = [(model, "validation") for model in (JobRequest, AssetRequest, EndpointRequest)]
+    shown = [(model, "serialization") for model in SHOWN]
+    _, definitions = models_json_schema([*taken, *shown], ref_template=_REF + "{model}")  # type: ignore[list-item]
+    schemas: dict[str, Any] = dict(definitions["$defs"])
+    schemas["JobForm"] = _job_form(schemas["JobRequest"])
+    return schemas
+
+
+def _job_form(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The same members as a form has them: files beside text, objects and lists as JSON text."""
+    files = {"files": {**_BINARY, "description": "Pictures, clips and sound, in the order they shall be used."}}
+    return {
+        "type": "object",
+        "description": "The same fields, each as text; `inputs`, `metadata`, `output` and `instructions` as JSON.",
+        "properties": {**files, **request["properties"]},
+        "additionalProperties": False,
+    }

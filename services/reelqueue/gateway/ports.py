@@ -1,0 +1,188 @@
+"""What the gateway needs of `wiring.Services`: the names there, the methods used here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from reelqueue.domain.api_keys import ApiKey
+from reelqueue.domain.assets import Asset
+from reelqueue.domain.endpoints import Endpoint
+from reelqueue.domain.intake import JobFilter
+from reelqueue.domain.jobs import Job, JobEvent
+from reelqueue.files.blobs import BlobStore
+from reelqueue.files.limits import FileLimits
+from reelqueue.files.spool import Spool
+from reelqueue.jobs import submit_ports
+from reelqueue.kit.clock import Clock
+from reelqueue.kit.metrics import Metrics
+
+
+class ApiKeyRows(Protocol):
+    """Keys by id."""
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """The key, live or not."""
+        ...
+
+    def touch(self, key_ids: Iterable[str]) -> None:
+        """Note that the keys were used just now."""
+        ...
+
+
+class JobRows(Protocol):
+    """A tenant's jobs."""
+
+    def find(self, tenant_id: str, job_id: str) -> Job:
+        """One job. Raises NotFound."""
+        ...
+
+    def list(self, tenant_id: str, narrow: JobFilter, *, before: str | None, limit: int) -> list[Job]:
+        """Newest first, older than the id `before`."""
+        ...
+
+    def request_cancel(self, tenant_id: str, job_id: str) -> Job:
+        """Cancel, or ask the worker to. Raises NotFound, StateConflict."""
+        ...
+
+
+class EventRows(Protocol):
+    """A job's events."""
+
+    def after(self, tenant_id: str, job_id: str, seq: int, limit: int = 500) -> list[JobEvent]:
+        """Those numbered above `seq`, in order."""
+        ...
+
+
+class AssetRows(submit_ports.AssetRows, Protocol):
+    """A tenant's files."""
+
+    def find(self, tenant_id: str, asset_id: str) -> Asset:
+        """One asset. Raises NotFound."""
+        ...
+
+    def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Asset]:
+        """Newest first, older than the id `before`."""
+        ...
+
+
+class EndpointRows(Protocol):
+    """A tenant's webhook endpoints."""
+
+    def create(
+        self, tenant_id: str, *, url: str, event_types: Sequence[str], description: str | None
+    ) -> tuple[Endpoint, str]:
+        """A new endpoint and its secret, which is never shown again."""
+        ...
+
+    def find(self, tenant_id: str, endpoint_id: str) -> Endpoint:
+        """One endpoint. Raises NotFound."""
+        ...
+
+    def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Endpoint]:
+        """Newest first, older than the id `before`."""
+        ...
+
+    def delete(self, tenant_id: str, endpoint_id: str) -> None:
+        """Forget an endpoint. Raises NotFound."""
+        ...
+
+
+class Readiness(Protocol):
+    """The database's fitness to serve this code."""
+
+    def check(self) -> None:
+        """Raises DependencyUnavailable."""
+        ...
+
+
+class Notice(Protocol):
+    """A hint that something changed."""
+
+    @property
+    def channel(self) -> str:
+        """`rq_job`, or `reconnected` when hints may have been missed."""
+        ...
+
+    @property
+    def payload(self) -> str:
+        """On `rq_job`: the job's id."""
+        ...
+
+
+class Notices(Protocol):
+    """One connection that listens."""
+
+    def listen(self) -> Iterator[Notice | None]:
+        """Hints as they come; `None` now and then. Ends after `close`."""
+        ...
+
+    def close(self) -> None:
+        """End `listen` soon. From any thread."""
+        ...
+
+
+class GatewayLimits(Protocol):
+    """`settings.gateway`."""
+
+    json_body_bytes: int
+    max_body_s: float
+    max_wait_s: int
+    sse_ping_s: float
+    threads: int
+    docs: bool
+
+
+class SettingsTree(Protocol):
+    """`settings`, as far as it concerns us."""
+
+    @property
+    def gateway(self) -> GatewayLimits:
+        """Limits and switches of the HTTP API."""
+        ...
+
+
+class GatewayServices(Protocol):
+    """The part of `wiring.Services` that the gateway uses."""
+
+    @property
+    def settings(self) -> SettingsTree: ...  # noqa: D102 - named after what it holds, here and below
+    @property
+    def clock(self) -> Clock: ...  # noqa: D102
+    @property
+    def rng(self) -> random.Random: ...  # noqa: D102
+    @property
+    def metrics(self) -> Metrics: ...  # noqa: D102
+    @property
+    def api_keys(self) -> ApiKeyRows: ...  # noqa: D102
+    @property
+    def pepper(self) -> bytes: ...  # noqa: D102
+    @property
+    def cursor_key(self) -> bytes: ...  # noqa: D102
+    @property
+    def intake(self) -> submit_ports.Intake: ...  # noqa: D102
+    @property
+    def jobs(self) -> JobRows: ...  # noqa: D102
+    @property
+    def events(self) -> EventRows: ...  # noqa: D102
+    @property
+    def assets(self) -> AssetRows: ...  # noqa: D102
+    @property
+    def endpoints(self) -> EndpointRows: ...  # noqa: D102
+    @property
+    def health(self) -> Readiness: ...  # noqa: D102
+    @property
+    def blobs(self) -> BlobStore: ...  # noqa: D102
+    @property
+    def spool(self) -> Spool: ...  # noqa: D102
+    @property
+    def file_limits(self) -> FileLimits: ...  # noqa: D102
+    @property
+    def egress(self) -> submit_ports.Egress: ...  # noqa: D102
+    @property
+    def input_fetcher(self) -> submit_ports.Fetcher: ...  # noqa: D102
+    @property
+    def notices(self) -> Callable[[], Notices]: ...  # noqa: D102 - each call a new listener on `rq_job`
+    @property
+    def broker_ok(self) -> Callable[[], bool]: ...  # noqa: D102

@@ -1,0 +1,75 @@
+"""`/v1/jobs/{id}/result`: the finished video."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+from fastapi import APIRouter
+from starlette.responses import Response, StreamingResponse
+
+from reelqueue.domain.jobs import Job, Result
+from reelqueue.errors import NotFound, ResultGone, StateConflict
+from reelqueue.files.blobs import BlobMissing
+from reelqueue.gateway import openapi
+from reelqueue.gateway.context import ApiRoute, Call, scoped
+from reelqueue.gateway.queries import Query
+from reelqueue.gateway.ranges import ByteRange, attachment, is_known, requested_range
+from reelqueue.gateway.threads import Threads
+from reelqueue.kit.ids import is_id
+
+router = APIRouter(route_class=ApiRoute)
+
+
+@router.get("/v1/jobs/{job_id}/result", **openapi.GET_RESULT)
+@router.head("/v1/jobs/{job_id}/result", include_in_schema=False)
+@scoped("jobs:read")
+async def get_result(call: Call, job_id: str) -> Response:
+    """The file, or the part of it that `Range` asks for."""
+    Query(call).done()
+    if not is_id(job_id, "job"):
+        raise NotFound
+    services, threads = call.gateway.services, call.gateway.threads
+    result = _result_of(await threads.quick(partial(services.jobs.find, call.tenant_id, job_id)))
+    etag = f'"{result.sha256}"'
+    headers = {
+        "etag": etag,
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-cache",
+        "content-disposition": attachment(f"{job_id}.mp4"),
+    }
+    if is_known(call.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    part = requested_range(call.headers.get("range"), call.headers.get("if-range"), size=result.bytes, etag=etag)
+    span = part or ByteRange(0, result.bytes)
+    headers["content-length"] = str(span.end - span.start)
+    if part is not None:
+        headers["content-range"] = part.content_range(result.bytes)
+    status = 200 if part is None else 206
+    try:
+        if call.method == "HEAD":
+            if not await threads.slow(partial(services.blobs.exists, result.blob_key)):
+                raise ResultGone
+            return Response(status_code=status, headers=headers, media_type="video/mp4")
+        chunks = await threads.slow(partial(services.blobs.open_range, result.blob_key, span.start, span.end))
+    except BlobMissing as error:
+        raise ResultGone from error
+    return StreamingResponse(_read(threads, chunks), status_code=status, headers=headers, media_type="video/mp4")
+
+
+def _result_of(job: Job) -> Result:
+    """Raises `StateConflict` while there is none, and where there will be none."""
+    if job.result is None:
+        raise StateConflict(f"The job has no result: it is {job.status}.", detail={"job_status": job.status.value})
+    return job.result
+
+
+async def _read(threads: Threads, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks, each read in a thread; the file is closed whatever happens."""
+    try:
+        while (chunk := await threads.slow(partial(next, chunks, None))) is not None:
+            yield chunk
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,268 @@
+"""What answers look like. For the OpenAPI document and for tests: at run time the documents are built by hand.
+
+Every member is always there; `null` where it does not apply yet.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reelqueue.domain.jobs import EventType, Status, WaitingReason
+from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
+
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2030-01-31T12:00:00.000Z"])]
+Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
+JobId = Annotated[str, Field(pattern=r"^job_[0-9a-z]{26}$", examples=["job_06c6k4zvm5rk9r8dm7k5h2v3ea"])]
+
+
+class Document(BaseModel):
+    """Members that are listed, and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Waiting(Document):
+    """Why a live job is not being worked on now."""
+
+    reason: WaitingReason
+    since: Moment
+    until: Moment | None
+    detail: str | None
+
+
+class Step(Document):
+    """What runs now: which try, and which instruction (both counted from 1)."""
+
+    attempt: int
+    instruction: int
+
+
+class JobInput(Document):
+    """An input: an asset, or a URL that NemoVideo fetches."""
+
+    asset: str | None
+    url: str | None
+    uploaded: bool
+
+
+class JobOutput(Document):
+    """What is exported."""
+
+    format: str
+    quality: str
+
+
+class JobResult(Document):
+    """The finished video."""
+
+    url: Path
+    sha256: str
+    bytes: int
+    duration_ms: int
+    width: int
+    height: int
+    container: str
+
+
+class JobError(Document):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    blame: Literal["caller", "upstream", "gateway"]
+    retryable: bool
+    spent: float | None = Field(description="Credits the job is known to have cost.")
+    fix: str
+    docs: Path
+
+
+class Billing(Document):
+    """Credits: known to be spent, perhaps spent beside that, and how we know."""
+
+    spent: float
+    at_risk: float
+    certainty: Literal["exact", "inferred", "unknown"]
+
+
+class JobLinks(Document):
+    """Where to go on."""
+
+    self: Path
+    events: Path
+    result: Path | None
+    cancel: Path | None
+
+
+class Job(Document):
+    """A job."""
+
+    id: JobId
+    object: Literal["job"]
+    status: Status
+    waiting: Waiting | None
+    progress: Annotated[int, Field(ge=0, le=100)]
+    step: Step | None
+    project: str | None
+    instructions: list[str]
+    inputs: list[JobInput]
+    outputs: list[JobOutput]
+    language: str | None
+    receipts: list[dict[str, Any]] = Field(description="What each instruction changed on the timeline.")
+    result: JobResult | None
+    error: JobError | None
+    billing: Billing
+    metadata: dict[str, str]
+    external_id: str | None
+    customer: str | None
+    webhook_url: str | None
+    retried_from: JobId | None
+    finish_by: Moment | None
+    cancel_requested_at: Moment | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    links: JobLinks
+
+
+class JobList(Document):
+    """One page of jobs, newest first."""
+
+    object: Literal["list"]
+    data: list[Job]
+    has_more: bool
+    next_cursor: str | None
+
+
+class JobEvent(Document):
+    """Something that happened to a job. `seq` runs from 1 without gaps."""
+
+    id: str
+    seq: int
+    type: EventType
+    timestamp: Moment
+    job: JobId
+    data: dict[str, Any]
+
+
+class JobEventList(Document):
+    """Events in order. The next page begins after the last `seq`."""
+
+    object: Literal["list"]
+    data: list[JobEvent]
+    has_more: bool
+
+
+class SelfLink(Document):
+    """Where to find it."""
+
+    self: Path
+
+
+class Asset(Document):
+    """An input file. The same bytes under the same extension are one asset."""
+
+    id: str
+    object: Literal["asset"]
+    sha256: str
+    bytes: int
+    kind: Literal["image", "video", "audio"]
+    media_type: str
+    label: str
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    created_at: Moment
+    links: SelfLink
+
+
+class AssetList(Document):
+    """One page of assets, newest first; or those of one upload, in its order."""
+
+    object: Literal["list"]
+    data: list[Asset]
+    has_more: bool
+    next_cursor: str | None
+
+
+class WebhookEndpoint(Document):
+    """Where events go. `event_types` may hold `job.*` and `*`."""
+
+    id: str
+    object: Literal["webhook_endpoint"]
+    url: str
+    event_types: list[str] = Field(examples=[list(DEFAULT_EVENT_TYPES)])
+    description: str | None
+    state: Literal["enabled", "disabled"]
+    disabled_reason: str | None
+    created_at: Moment
+    links: SelfLink
+
+
+class NewWebhookEndpoint(WebhookEndpoint):
+    """An endpoint just made, with its secret. It is not shown again."""
+
+    secret: str = Field(description="Signs what we send, by Standard Webhooks 1.0.0.")
+
+
+class WebhookEndpointList(Document):
+    """One page of endpoints, newest first."""
+
+    object: Literal["list"]
+    data: list[WebhookEndpoint]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Health(Document):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Document):
+    """What the service needs, each by itself."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[Literal["database", "migrations", "broker"], Literal["ok", "down", "unknown"]]
+
+
+class ProblemItem(BaseModel):
+    """One rule that the request breaks: `pointer` into the body (RFC 6901), or `parameter` for query and headers."""
+
+    pointer: str | None = None
+    parameter: str | None = None
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; other members may stand beside these, as `limit_bytes` with `body_too_large`."""
+
+    type: Path
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[ProblemItem]
+    fix: str
+    retryable: bool
+    request_id: str
+
+
+SHOWN: tuple[type[BaseModel], ...] = (
+    Job,
+    JobList,
+    JobEvent,
+    JobEventList,
+    Asset,
+    AssetList,
+    WebhookEndpoint,
+    NewWebhookEndpoint,
+    WebhookEndpointList,
+    Health,
+    Readiness,
+    Problem,
+)
+"""What the OpenAPI document names."""

@@ -1,0 +1,36 @@
+"""Serving: one or several processes on one port."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import uvicorn
+
+from reelqueue.gateway.protocol import GatewayProtocol
+
+APP: Final = "reelqueue.gateway.asgi:app_factory"
+KEEP_ALIVE_S: Final = 65
+"""Longer than the minute after which most load balancers drop an idle connection: they should be the ones to."""
+GRACE_S: Final = 30
+"""After SIGTERM, for uploads and answers under way. Streams and waits end at once and lose nothing."""
+
+
+def serve(*, host: str, port: int, processes: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT. Each process makes its own services from the environment."""
+    uvicorn.run(
+        APP,
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        loop="uvloop",
+        http=GatewayProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )

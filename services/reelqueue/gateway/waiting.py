@@ -1,0 +1,25 @@
+"""`Prefer: wait=N`: hold the answer back until the job has ended, or N seconds are over."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from reelqueue.domain.jobs import Job
+from reelqueue.gateway.context import Call
+
+
+async def until_final(call: Call, job: Job, *, seconds: int) -> Job:
+    """The job as it is when it has ended, the time is over, the client has left or the process stops."""
+    gateway = call.gateway
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + seconds
+    with gateway.hub.watch(job.id) as watch:
+        while not job.status.is_final:
+            job = await gateway.threads.quick(partial(gateway.services.jobs.find, call.tenant_id, job.id))
+            left = ends_at - loop.time()
+            if left <= 0 or watch.closing or await call.is_disconnected():
+                break
+            if not job.status.is_final:
+                await watch.changed(left)
+    return job

@@ -1,0 +1,39 @@
+"""One look at a session: what it holds now, and what the token's balance is."""
+
+from __future__ import annotations
+
+from reelqueue.domain import drafts
+from reelqueue.domain.sessions import Project
+from reelqueue.domain.turns import Snapshot
+from reelqueue.domain.upstream import Balance
+from reelqueue.errors import UpstreamError
+from reelqueue.jobs.ports import Upstream
+from reelqueue.jobs.session import known_session
+from reelqueue.jobs.token_desk import TokenDesk
+
+
+class Observer:
+    """Looks at sessions. Reading costs nothing and changes nothing."""
+
+    def __init__(self, upstream: Upstream, desk: TokenDesk) -> None:
+        self._upstream = upstream
+        self._desk = desk
+
+    def look(self, project: Project) -> Snapshot:
+        """The session and the balance. Raises what reading the state raises; an unreadable balance is `None`."""
+        session_id = known_session(project)
+        balance = self._balance(project.token_id)
+        state = self._desk.using(project.token_id, lambda credential: self._upstream.state(credential, session_id))
+        return Snapshot(
+            digest=drafts.digest(state),
+            timeline=drafts.summarize(state.draft),
+            exportable=drafts.is_exportable(state.draft),
+            available=None if balance is None else balance.available,
+            frozen=None if balance is None else balance.frozen,
+        )
+
+    def _balance(self, token_id: str) -> Balance | None:
+        try:
+            return self._desk.using(token_id, self._upstream.balance)
+        except UpstreamError:
+            return None

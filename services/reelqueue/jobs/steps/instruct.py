@@ -1,0 +1,155 @@
+"""`instructing`: one paid agent turn an instruction, sent at most once, ever.
+
+The order is the promise. The session is looked at; what it holds is stored with the turn; the connection is opened;
+*then* the intent is committed (`begin_sending`, one row, fenced by the claim); the lease is checked once more; only
+then does the first byte leave. From the commit on nobody sends this instruction again. The exceptions are two, and
+both are proof held by this very call: no byte of the request was handed to the socket (`NotSent`), or the upstream
+refused it by name before it began (429, a dead token). Then the turn is made `ready` again under the same epoch.
+
+Everything else that goes wrong after the commit is doubt, and doubt is settled by looking (`reconcile.py`).
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from reelqueue.domain.claims import Claim
+from reelqueue.domain.jobs import WaitingReason, is_overdue
+from reelqueue.domain.sessions import Project
+from reelqueue.domain.turns import TurnState
+from reelqueue.domain.upstream import TurnControl, TurnCut, TurnLimits
+from reelqueue.domain.verdicts import Canceled, Fail, Retry, Snooze, Verdict
+from reelqueue.errors import (
+    CreditsExhausted,
+    DeadlineExceeded,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    SessionNotFound,
+    TokenRejected,
+    UpstreamError,
+)
+from reelqueue.jobs.faults import verdict_on
+from reelqueue.jobs.lease import Lease
+from reelqueue.jobs.live_turns import LiveTurns
+from reelqueue.jobs.observe import Observer
+from reelqueue.jobs.ports import TurnStore, Upstream
+from reelqueue.jobs.progress import ProgressBars
+from reelqueue.jobs.session import SessionKeeper, known_session
+from reelqueue.jobs.steps.reconcile import Reconciler
+from reelqueue.jobs.token_desk import Pass, TokenDesk
+from reelqueue.kit.clock import Clock
+
+
+class LeaseTooShort(NotSent):
+    """The lease might have ended before the instruction left, so it did not leave."""
+
+
+class InstructStep:
+    """Runs the turn of the job's next instruction."""
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        desk: TokenDesk,
+        sessions: SessionKeeper,
+        turns: TurnStore,
+        observer: Observer,
+        reconciler: Reconciler,
+        live: LiveTurns,
+        lease: Lease,
+        bars: ProgressBars,
+        limits: TurnLimits,
+        clock: Clock,
+    ) -> None:
+        self._upstream = upstream
+        self._desk = desk
+        self._sessions = sessions
+        self._turns = turns
+        self._observer = observer
+        self._reconciler = reconciler
+        self._live = live
+        self._lease = lease
+        self._bars = bars
+        self._limits = limits
+        self._clock = clock
+
+    def run(self, claim: Claim) -> Verdict:
+        """Send the instruction, or settle what an earlier sending did."""
+        position = claim.job.instruction_index
+        project = self._sessions.project_of(claim)
+        if project is None:
+            return Fail(SessionNotFound())
+        turn = self._turns.find(claim.job.id, position)
+        if turn is None or turn.state is TurnState.READY:
+            return self._begin(claim, project, position)
+        match turn.state:
+            case TurnState.SENDING:
+                return self._reconciler.settle(claim, project, turn)
+            case TurnState.FINISHED:
+                return self._reconciler.conclude(claim, project, turn)
+            case TurnState.UNKNOWN:
+                return Fail(OutcomeUnknown())
+        assert_never(turn.state)
+
+    def _begin(self, claim: Claim, project: Project, position: int) -> Verdict:
+        if is_overdue(claim.job, self._clock.now()):
+            return Fail(DeadlineExceeded())
+        try:
+            before = self._observer.look(project)
+        except SessionNotFound:
+            if position > 0:
+                raise
+            project = self._sessions.rebuilt(claim, project)
+            before = self._observer.look(project)
+        self._turns.prepare(claim, position, before)
+        return self._send(claim, project, position)
+
+    def _send(self, claim: Claim, project: Project, position: int) -> Verdict:
+        used = self._desk.for_token(project.token_id)
+
+        def gate() -> None:
+            self._turns.begin_sending(claim, position)
+            if not self._lease.is_good:
+                raise LeaseTooShort
+
+        control = TurnControl(gate, self._limits)
+        try:
+            with self._live.listening(claim.job.id, control), self._bars.moving(claim) as on_progress:
+                report = self._upstream.run_turn(
+                    used.credential,
+                    session_id=known_session(project),
+                    text=claim.job.instructions[position],
+                    control=control,
+                    on_progress=on_progress,
+                )
+        except TurnCut as cut:
+            return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=cut.partial)
+        except UpstreamError as error:
+            verdict = self._not_taken(claim, position, used, error)
+            return Canceled() if control.aborted else verdict
+        self._turns.finish(claim, position, report)
+        turn = self._turns.find(claim.job.id, position)
+        assert turn is not None
+        return self._reconciler.conclude(claim, project, turn)
+
+    def _not_taken(self, claim: Claim, position: int, used: Pass, error: UpstreamError) -> Verdict:
+        """No byte left, or the upstream refused by name: the instruction was not carried out.
+
+        Where the gate had committed the intent, this call is the one that may take it back.
+        """
+        turn = self._turns.find(claim.job.id, position)
+        if turn is not None and turn.state is TurnState.SENDING:
+            self._turns.reopen(claim, position)
+        refreshed = self._desk.refused(used, error)
+        match error:
+            case NotSent():
+                return Retry(error)
+            case TokenRejected() if refreshed:
+                return Snooze(0, WaitingReason.RETRY)
+            case RateLimited():
+                return verdict_on(error)
+            case CreditsExhausted() | SessionNotFound() | TokenRejected():
+                return Fail(error)
+        return verdict_on(error)

@@ -1,0 +1,119 @@
+"""What a turn did, found out by looking: at the end of every turn, and for as long as it takes after a broken one.
+
+The vendor's recipe (contract §6.4): after a cut wait 30 s and look; a change means it worked; otherwise look each 60 s,
+and after five looks without a change give up. Two things are added. A change counts once the session stands still,
+since a generation goes on in stages (§6.3). And while more credits are frozen than before, something still runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from reelqueue.domain.claims import Claim
+from reelqueue.domain.jobs import Billing, Status, WaitingReason
+from reelqueue.domain.receipts import bill, receipt
+from reelqueue.domain.sessions import Project
+from reelqueue.domain.turns import Snapshot, Turn, TurnState
+from reelqueue.domain.upstream import TurnReport
+from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Snooze, Verdict
+from reelqueue.errors import NoTimeline, OutcomeUnknown, UpstreamError
+from reelqueue.jobs.observe import Observer
+from reelqueue.jobs.ports import TurnStore, Upstream
+
+MOST_LOOKS = 20
+"""However restless the session is: after this many looks what is there counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The waits, in seconds, and how many looks without a change are enough."""
+
+    first_s: float
+    next_s: float
+    looks: int
+    lag_s: float
+    lag_looks: int
+
+
+class Reconciler:
+    """Settles turns. Never sends anything that costs."""
+
+    def __init__(self, *, upstream: Upstream, observer: Observer, turns: TurnStore, recipe: Recipe) -> None:
+        self._upstream = upstream
+        self._observer = observer
+        self._turns = turns
+        self._recipe = recipe
+
+    def after_cut(self, claim: Claim, project: Project, *, aborted: bool, partial: TurnReport) -> Verdict:
+        """The stream broke under us: on purpose, since the owner canceled, or not."""
+        if aborted:
+            return self.canceled(claim, project)
+        said = f"after {len(partial.tools)} tool calls" if partial.tools else None
+        return Snooze(self._recipe.first_s, WaitingReason.RECONCILE, detail=said)
+
+    def settle(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
+        """One look at the session of a turn whose stream broke, here or in a worker that is gone."""
+        now = self._observer.look(project)
+        looks = turn.observations + 1
+        if now.digest != turn.before.digest:
+            stands_still = turn.last_seen is not None and turn.last_seen.digest == now.digest
+            if (stands_still and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
+                self._turns.finish(claim, turn.position, None)
+                return self._verdict(claim, turn, now, None)
+            self._turns.observe(claim, turn.position, now)
+            return Snooze(self._recipe.first_s, WaitingReason.RECONCILE)
+        if (looks >= self._recipe.looks and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
+            self._turns.give_up(claim, turn.position)
+            return Fail(OutcomeUnknown(), Learned(billing=_doubtful(claim, turn, now)))
+        self._turns.observe(claim, turn.position, now)
+        return Snooze(self._recipe.next_s, WaitingReason.RECONCILE)
+
+    def conclude(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
+        """What a turn did that was heard to its end. A silent one is settled by the state, which may lag (§6.2)."""
+        now = self._observer.look(project)
+        report = turn.report
+        silent = report is not None and not report.texts and report.error is None
+        if silent and now.digest == turn.before.digest and turn.observations < self._recipe.lag_looks:
+            self._turns.observe(claim, turn.position, now)
+            return Snooze(self._recipe.lag_s, WaitingReason.RECONCILE)
+        return self._verdict(claim, turn, now, report)
+
+    def canceled(self, claim: Claim, project: Project | None) -> Verdict:
+        """End a job whose owner canceled it, saying what is known of the cost of a turn that was under way."""
+        turn = self._turns.find(claim.job.id, claim.job.instruction_index)
+        if project is None or turn is None or turn.state is TurnState.READY:
+            return Canceled()
+        try:
+            now: Snapshot | None = self._observer.look(project)
+        except UpstreamError:
+            now = None
+        return Canceled(Learned(billing=_doubtful(claim, turn, now)))
+
+    def _verdict(self, claim: Claim, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
+        job = claim.job
+        learned = Learned(
+            receipt=receipt(turn.position + 1, turn.before, now, report),
+            billing=bill(job.billing, turn.before, now),
+            instruction_index=turn.position + 1,
+        )
+        failure = None if report is None else self._upstream.turn_failure(report)
+        if failure is not None:
+            return Fail(failure, learned)
+        if turn.position + 1 < len(job.instructions):
+            return Advance(Status.INSTRUCTING, learned, {"instruction": turn.position + 1})
+        if job.output is None:
+            return Advance(Status.SUCCEEDED, learned)
+        return Advance(Status.RENDERING, learned) if now.exportable else Fail(NoTimeline(), learned)
+
+
+def _still_running(before: Snapshot, now: Snapshot) -> bool:
+    """Whether more is reserved than before the turn. Others reserve on a shared token too, so it only buys time."""
+    return before.frozen is not None and now.frozen is not None and now.frozen > before.frozen
+
+
+def _doubtful(claim: Claim, turn: Turn, now: Snapshot | None) -> Billing:
+    """The bill of a turn whose end nobody saw: what is gone is spent, what is reserved is at risk."""
+    billing = bill(claim.job.billing, turn.before, now)
+    if now is None or now.frozen is None or turn.before.frozen is None:
+        return billing
+    return replace(billing, at_risk=max(0.0, now.frozen - turn.before.frozen))

@@ -1,0 +1,81 @@
+"""`saving`: fetch the finished file, check it, keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reelqueue.domain.claims import Claim
+from reelqueue.domain.jobs import Result, Status
+from reelqueue.domain.sessions import Project, Render
+from reelqueue.domain.upstream import Credential, RenderPhase
+from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
+from reelqueue.errors import ResultUnusable, SessionNotFound, UpstreamError
+from reelqueue.jobs.ports import RenderStore, ResultKeeper, Upstream
+from reelqueue.jobs.session import SessionKeeper
+from reelqueue.jobs.token_desk import TokenDesk
+
+
+class SaveStep:
+    """Brings the result home. The file's host never sees our token."""
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        desk: TokenDesk,
+        sessions: SessionKeeper,
+        renders: RenderStore,
+        keeper: ResultKeeper,
+        max_bytes: int,
+    ) -> None:
+        self._upstream = upstream
+        self._desk = desk
+        self._sessions = sessions
+        self._renders = renders
+        self._keeper = keeper
+        self._max_bytes = max_bytes
+
+    def run(self, claim: Claim) -> Verdict:
+        """Fetch and keep. A URL that does not serve the file is asked for anew before the next try."""
+        project, render = self._sessions.project_of(claim), self._renders.newest(claim.job.id)
+        if project is None or render is None:
+            return Fail(SessionNotFound())
+        try:
+            result = self._fetch(claim, project, render)
+        except ResultUnusable:
+            self._ask_again(claim, project, render)
+            raise
+        return Advance(Status.SUCCEEDED, Learned(result=result, progress=100))
+
+    def _fetch(self, claim: Claim, project: Project, render: Render) -> Result:
+        if render.url is not None:
+            return self._keeper.keep(claim.job, render.url)
+        elsewhere: list[str] = []
+
+        def download(sink: Callable[[bytes], object]) -> None:
+            url = self._desk.using(project.token_id, lambda credential: self._download(credential, render, sink))
+            if url is not None:
+                elsewhere.append(url)
+                raise ResultElsewhere
+
+        try:
+            return self._keeper.keep_stream(claim.job, download)
+        except ResultElsewhere:
+            return self._keeper.keep(claim.job, elsewhere[0])
+
+    def _download(self, credential: Credential, render: Render, sink: Callable[[bytes], object]) -> str | None:
+        return self._upstream.download_render(credential, render.id, sink, max_bytes=self._max_bytes)
+
+    def _ask_again(self, claim: Claim, project: Project, render: Render) -> None:
+        try:
+            report = self._desk.using(
+                project.token_id, lambda credential: self._upstream.render_report(credential, render.id)
+            )
+        except UpstreamError:
+            return
+        if report.phase is RenderPhase.COMPLETED:
+            self._renders.completed(claim, render, report.url)
+
+
+class ResultElsewhere(Exception):
+    """The download route named a URL instead of sending the file (contract §4.9)."""

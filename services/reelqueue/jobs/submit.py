@@ -1,0 +1,194 @@
+"""Accepting a job: everything is checked, every file is durable, then one transaction; only then 202."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from reelqueue.domain.intake import Accepted, IdempotencyKey, NewInput, NewJob
+from reelqueue.errors import NotFound, ReelqueueError, ValidationFailed
+from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
+from reelqueue.jobs.shelf import Kept, Shelf
+from reelqueue.jobs.submit_ports import AssetRows, Egress, Fetcher, Intake, ReceivedFile
+from reelqueue.kit.clock import Clock
+from reelqueue.kit.ids import is_id
+
+OPERATION: Final = "jobs.create"
+"""Idempotency keys are counted by tenant and operation."""
+FETCHES_AT_ONCE: Final = 4
+"""Of one job. Its URLs often lead to one host, which should not see twenty of us."""
+
+
+class JobSubmission:
+    """`POST /v1/jobs` without HTTP. Blocks: for a commit, and for input URLs up to minutes."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        assets: AssetRows,
+        shelf: Shelf,
+        fetcher: Fetcher,
+        egress: Egress,
+        clock: Clock,
+        most_inputs: int,
+    ) -> None:
+        self._intake = intake
+        self._assets = assets
+        self._shelf = shelf
+        self._fetcher = fetcher
+        self._egress = egress
+        self._clock = clock
+        self._most_inputs = most_inputs
+
+    def submit(
+        self, tenant_id: str, draft: JobDraft, *, files: Sequence[ReceivedFile] = (), key: str | None = None
+    ) -> Accepted:
+        """Commit a job and return it; for a repeat under the same key, return the job of the first time.
+
+        The files are kept or discarded, whatever happens. What is refused leaves no row and no file. Raises what the
+        checks raise, with a pointer to the input; IdempotencyKeyReused; StorageFull; DependencyUnavailable, after
+        which only a repeat under the same key tells whether the job exists.
+        """
+        with _discarding(files):
+            self._check_alone(draft, files)
+            idempotency = None
+            if key is not None:
+                print_of = fingerprint(draft, (file.sha256 for file in files))
+                idempotency = IdempotencyKey(operation=OPERATION, key=key, fingerprint=print_of)
+            if not files and not draft.inputs and draft.webhook_url is None:
+                return self._intake.accept(_new_job(tenant_id, draft, (), idempotency))
+            # A look before costly work. It also finds out whether the database answers before any file is kept.
+            if idempotency is not None:
+                earlier = self._intake.replay(tenant_id, idempotency)
+                if earlier is not None:
+                    return Accepted(job=earlier, replayed=True)
+            self._check_assets(tenant_id, draft)
+            self._check_destinations(draft)
+            with self._fetched(draft) as fetched:
+                return self._accept(tenant_id, draft, fetched=fetched, files=files, idempotency=idempotency)
+
+    def _check_alone(self, draft: JobDraft, files: Sequence[ReceivedFile]) -> None:
+        """What needs nobody else to be decided."""
+        if len(draft.inputs) + len(files) > self._most_inputs:
+            raise ValidationFailed(f"A job takes at most {self._most_inputs} inputs.", pointer="/inputs")
+        if draft.finish_by is not None and draft.finish_by <= self._clock.now():
+            raise ValidationFailed("This time has passed.", pointer="/finish_by")
+
+    def _check_assets(self, tenant_id: str, draft: JobDraft) -> None:
+        """That each asset id is one of the tenant's. Asks the database even if there is none: see `submit`."""
+        named = [(place, one.asset_id) for place, one in enumerate(draft.inputs) if one.asset_id is not None]
+        for place, asset_id in named:
+            if not is_id(asset_id, "asset"):
+                raise NotFound(pointer=f"/inputs/{place}")
+        try:
+            self._assets.find_many(tenant_id, [asset_id for _, asset_id in named])
+        except NotFound as error:
+            place, _ = named[int((error.pointer or "/0").removeprefix("/"))]
+            raise NotFound(pointer=f"/inputs/{place}") from error
+
+    def _check_destinations(self, draft: JobDraft) -> None:
+        """That what is to be called later may be called. A URL that we fetch now is checked by fetching it."""
+        if draft.webhook_url is not None:
+            with _pointing_to("/webhook_url"):
+                self._egress.check(draft.webhook_url)
+        for place, one in enumerate(draft.inputs):
+            if one.by_upstream and one.url is not None:
+                with _pointing_to(f"/inputs/{place}"):
+                    self._egress.check(one.url)
+
+    @contextmanager
+    def _fetched(self, draft: JobDraft) -> Iterator[dict[int, ReceivedFile]]:
+        """The files at the URLs that are ours to fetch, by place; discarded at the end unless they were kept."""
+        wanted = [(place, one) for place, one in enumerate(draft.inputs) if one.url is not None and not one.by_upstream]
+        if not wanted:
+            yield {}
+            return
+        with ExitStack() as received:
+            workers = min(FETCHES_AT_ONCE, len(wanted))
+            with ThreadPoolExecutor(workers, thread_name_prefix="fetch-input") as pool:
+                futures = {place: pool.submit(self._fetch_one, place, one) for place, one in wanted}
+                for future in futures.values():
+                    if future.exception() is not None:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        break
+            for future in futures.values():
+                if not future.cancelled() and future.exception() is None:
+                    received.callback(future.result().spooled.discard)
+            for future in futures.values():
+                if not future.cancelled():
+                    future.result()
+            yield {place: future.result() for place, future in futures.items()}
+
+    def _fetch_one(self, place: int, one: DraftInput) -> ReceivedFile:
+        assert one.url is not None
+        with _pointing_to(f"/inputs/{place}"):
+            return self._fetcher.fetch(one.url)
+
+    def _accept(
+        self,
+        tenant_id: str,
+        draft: JobDraft,
+        *,
+        fetched: dict[int, ReceivedFile],
+        files: Sequence[ReceivedFile],
+        idempotency: IdempotencyKey | None,
+    ) -> Accepted:
+        arrived = (*fetched.values(), *files)
+        with self._shelf.keeping(tenant_id, arrived) as kept:
+            inputs = _new_inputs(draft, fetched_places=tuple(fetched), kept=kept)
+            accepted = self._intake.accept(_new_job(tenant_id, draft, inputs, idempotency))
+            # A replayed job has rows already: they name these files, or other bytes that a URL gave then.
+            if not accepted.replayed:
+                kept.named()
+            return accepted
+
+
+def _new_inputs(draft: JobDraft, *, fetched_places: Sequence[int], kept: Kept) -> tuple[NewInput, ...]:
+    """The inputs in the order they were named, then the uploaded files in the order they came."""
+    fetched = dict(zip(fetched_places, kept.assets, strict=False))
+    uploaded = kept.assets[len(fetched_places) :]
+    listed = (
+        NewInput(asset=fetched[place]) if place in fetched else NewInput(asset_id=one.asset_id, url=one.url)
+        for place, one in enumerate(draft.inputs)
+    )
+    return (*listed, *(NewInput(asset=asset) for asset in uploaded))
+
+
+def _new_job(
+    tenant_id: str, draft: JobDraft, inputs: tuple[NewInput, ...], idempotency: IdempotencyKey | None
+) -> NewJob:
+    return NewJob(
+        tenant_id=tenant_id,
+        instructions=draft.instructions,
+        inputs=inputs,
+        output=draft.output,
+        language=draft.language,
+        metadata=draft.metadata,
+        external_id=draft.external_id,
+        customer=draft.customer,
+        webhook_url=draft.webhook_url,
+        finish_by=draft.finish_by,
+        idempotency=idempotency,
+    )
+
+
+@contextmanager
+def _discarding(files: Sequence[ReceivedFile]) -> Iterator[None]:
+    """At the end, remove what no store has taken."""
+    with ExitStack() as stack:
+        for file in files:
+            stack.callback(file.spooled.discard)
+        yield
+
+
+@contextmanager
+def _pointing_to(pointer: str) -> Iterator[None]:
+    """Say in an error which member of the request it is about."""
+    try:
+        yield
+    except ReelqueueError as error:
+        error.pointer = pointer
+        raise

@@ -1,0 +1,104 @@
+"""Which upstream token a job works with, and what a refusal means for everybody who uses the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
+from reelqueue.domain.upstream import Credential
+from reelqueue.errors import CreditsExhausted, NoUpstreamToken, RateLimited, TokenRejected, UpstreamError
+from reelqueue.jobs.ports import TokenStore, Upstream
+
+T = TypeVar("T")
+
+DEFAULT_COOLING_S = 30.0
+"""How long to wait after a 429 that does not say (contract §3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A token in use: its row as it was when the credential was read, and the credential."""
+
+    token: UpstreamToken
+    credential: Credential
+
+
+class TokenDesk:
+    """Hands out tokens and hears what became of them."""
+
+    def __init__(self, tokens: TokenStore, upstream: Upstream, *, anonymous_client_id: str | None) -> None:
+        """`anonymous_client_id`: the stable client id to fetch anonymous tokens with; `None` forbids it."""
+        self._tokens = tokens
+        self._upstream = upstream
+        self._client_id = anonymous_client_id
+
+    def for_new_project(self, tenant_id: str) -> UpstreamToken:
+        """A token to begin a project with: the tenant's own, else of the pool, else an anonymous one.
+
+        Raises `NoUpstreamToken`, and what the anonymous-token call raises.
+        """
+        token = self._tokens.pick(tenant_id)
+        if token is None and self._client_id is not None:
+            token = self._first_anonymous(tenant_id, self._client_id)
+        if token is None:
+            raise NoUpstreamToken
+        return token
+
+    def for_token(self, token_id: str) -> Pass:
+        """The token that a project is bound to, whatever its health: only the upstream decides whether it works."""
+        token = self._tokens.find(token_id)
+        return Pass(token, self._tokens.credential(token_id))
+
+    def using(self, token_id: str, action: Callable[[Credential], T]) -> T:
+        """Run a call that may be repeated; repeat it once if its token was dead and could be refreshed.
+
+        Raises what the call raises, after noting what that says of the token. Never for a turn.
+        """
+        used = self.for_token(token_id)
+        try:
+            return action(used.credential)
+        except UpstreamError as error:
+            if not self.refused(used, error):
+                raise
+        return action(self.for_token(token_id).credential)
+
+    def refused(self, used: Pass, error: UpstreamError) -> bool:
+        """Note what a refusal says of the token. True: there is a fresh secret, ask again with a new `Pass`.
+
+        A dead anonymous token is refreshed once for everybody: whoever comes second finds a newer generation. A
+        supplied token is never replaced silently: it is set aside for a person.
+        """
+        token = used.token
+        match error:
+            case TokenRejected() if token.kind is TokenKind.ANONYMOUS:
+                return self._refresh(token)
+            case TokenRejected():
+                self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation)
+            case CreditsExhausted():
+                self._tokens.mark(token.id, TokenHealth.EXHAUSTED, generation=token.generation)
+            case RateLimited():
+                cooling_s = error.retry_after or DEFAULT_COOLING_S
+                self._tokens.mark(token.id, TokenHealth.COOLING, generation=token.generation, cooling_s=cooling_s)
+        return False
+
+    def _first_anonymous(self, tenant_id: str, client_id: str) -> UpstreamToken:
+        with self._tokens.refreshing(client_id):
+            token = self._tokens.pick(tenant_id)
+            if token is not None:
+                return token
+            return self._tokens.add_anonymous(client_id, self._upstream.anonymous_token(client_id))
+
+    def _refresh(self, token: UpstreamToken) -> bool:
+        assert token.client_id is not None
+        with self._tokens.refreshing(token.client_id):
+            now = self._tokens.find(token.id)
+            if now.generation != token.generation:
+                return now.health is not TokenHealth.INVALID
+            try:
+                fresh = self._upstream.anonymous_token(token.client_id)
+            except UpstreamError:
+                self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation)
+                return False
+            return self._tokens.replace_secret(token.id, generation=token.generation, fresh=fresh)

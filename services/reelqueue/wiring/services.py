@@ -1,0 +1,261 @@
+"""Everything a process may need, made when it is first asked for, once.
+
+A gateway never opens a connection to NemoVideo, and a dispatcher never opens the file store, since neither asks for
+them.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from functools import cached_property
+from pathlib import Path
+
+from reelqueue.domain.channels import JOB
+from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver
+from reelqueue.files.blobs import BlobStore
+from reelqueue.files.intake import InputFetcher
+from reelqueue.files.job_results import JobResults
+from reelqueue.files.limits import FileLimits
+from reelqueue.files.results import ResultSaver
+from reelqueue.files.spool import Spool
+from reelqueue.files.storage import FileStorage, open_storage
+from reelqueue.kit.broker import broker_answers
+from reelqueue.kit.clock import SystemClock
+from reelqueue.kit.metrics import Metrics
+from reelqueue.kit.sealing import Sealer, derive
+from reelqueue.nemo.client import NemoClient
+from reelqueue.nemo.headers import Attribution
+from reelqueue.nemo.transport import CallLimits
+from reelqueue.settings import Settings
+from reelqueue.store.api_keys import ApiKeys
+from reelqueue.store.assets import Assets
+from reelqueue.store.claims import Claims
+from reelqueue.store.deliveries import Deliveries
+from reelqueue.store.dispatch import Dispatch
+from reelqueue.store.endpoints import Endpoints
+from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.events import Events
+from reelqueue.store.health import Health
+from reelqueue.store.intake import JobIntake
+from reelqueue.store.jobs import Jobs
+from reelqueue.store.notices import Notices
+from reelqueue.store.projects import Projects
+from reelqueue.store.renders import Renders
+from reelqueue.store.sweep import Sweep
+from reelqueue.store.tenants import Tenants
+from reelqueue.store.tokens import UpstreamTokens
+from reelqueue.store.turns import Turns
+from reelqueue.store.uploads import Uploads
+from reelqueue.store.workers import Workers
+from reelqueue.version import VERSION
+
+
+class Services:
+    """The adapters of one process."""
+
+    def __init__(self, settings: Settings, *, process: str = "reelqueue") -> None:
+        self.settings = settings
+        self.process = process
+        self.clock = SystemClock()
+        self.rng = random.Random()  # noqa: S311 - spreads retries; keeps no secret
+        self.metrics = Metrics()
+
+    # --- the database ---
+
+    @cached_property
+    def database(self) -> Database:
+        """The connection pool."""
+        url = self.settings.database_url.get_secret_value()
+        engine = make_engine(url, pool_size=self.settings.database_pool, application=f"reelqueue-{self.process}")
+        return Database(engine)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals and opens secrets at rest."""
+        return Sealer(self.settings.master_key)
+
+    @cached_property
+    def pepper(self) -> bytes:
+        """The key of the MACs that API keys are stored as."""
+        return derive(self.settings.master_key, "api-keys")
+
+    @cached_property
+    def cursor_key(self) -> bytes:
+        """The key of the MACs on list cursors."""
+        return derive(self.settings.master_key, "cursors")
+
+    @cached_property
+    def tenants(self) -> Tenants:
+        """Tenants."""
+        return Tenants(self.database, self.sealer)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """API keys."""
+        return ApiKeys(self.database, self.pepper)
+
+    @cached_property
+    def tokens(self) -> UpstreamTokens:
+        """Upstream tokens."""
+        return UpstreamTokens(self.database, self.sealer)
+
+    @cached_property
+    def assets(self) -> Assets:
+        """Input files, as rows."""
+        return Assets(self.database)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Webhook endpoints."""
+        return Endpoints(self.database, self.sealer)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Webhook messages."""
+        return Deliveries(self.database, self.sealer)
+
+    @cached_property
+    def intake(self) -> JobIntake:
+        """Accepts jobs."""
+        return JobIntake(self.database, self.clock)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Reads jobs."""
+        return Jobs(self.database)
+
+    @cached_property
+    def events(self) -> Events:
+        """Reads events."""
+        return Events(self.database)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Leases on jobs."""
+        return Claims(self.database)
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Intents of paid turns."""
+        return Turns(self.database)
+
+    @cached_property
+    def projects(self) -> Projects:
+        """Upstream sessions."""
+        return Projects(self.database)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Which inputs are up."""
+        return Uploads(self.database)
+
+    @cached_property
+    def renders(self) -> Renders:
+        """Exports."""
+        return Renders(self.database)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Live workers."""
+        return Workers(self.database)
+
+    @cached_property
+    def dispatch(self) -> Dispatch:
+        """Whose turn it is."""
+        return Dispatch(self.database)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """Repairs."""
+        return Sweep(self.database)
+
+    @cached_property
+    def health(self) -> Health:
+        """Whether the database can serve this code."""
+        return Health(self.database)
+
+    def notices(self, *channels: str) -> Notices:
+        """A new listener; without channels, for changes of jobs."""
+        return Notices(self.settings.database_url.get_secret_value(), channels or (JOB,))
+
+    def broker_ok(self) -> bool:
+        """Whether the broker answers."""
+        return broker_answers(self.settings.redis_url.get_secret_value())
+
+    # --- files ---
+
+    @cached_property
+    def file_limits(self) -> FileLimits:
+        """How much a caller may send."""
+        files = self.settings.files
+        return FileLimits(
+            max_file_bytes=files.max_file_bytes,
+            max_files=files.max_files,
+            max_pixels=files.max_pixels,
+            max_frames=files.max_frames,
+        )
+
+    @cached_property
+    def storage(self) -> FileStorage:
+        """Where files arrive and where they are kept."""
+        return open_storage(self.settings.files.store_url, scratch=Path(self.settings.files.spool_dir))
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Where files are kept."""
+        return self.storage.blobs
+
+    @property
+    def spool(self) -> Spool:
+        """Where files arrive."""
+        return self.storage.spool
+
+    # --- the outside ---
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """One for all connections: making one costs 20 to 40 ms."""
+        return ssl.create_default_context()
+
+    @cached_property
+    def egress(self) -> EgressClient:
+        """The only way to hosts that others name."""
+        policy = EgressPolicy(allow=self.settings.egress_allow)
+        return EgressClient(policy, SystemResolver(), ssl_context=self.ssl_context, clock=self.clock)
+
+    @cached_property
+    def input_fetcher(self) -> InputFetcher:
+        """Fetches input URLs."""
+        fetch_s = self.settings.files.fetch_s
+        return InputFetcher(self.egress, self.spool, limits=self.file_limits, deadline_s=fetch_s)
+
+    @cached_property
+    def results(self) -> JobResults:
+        """Brings finished videos home."""
+        files = self.settings.files
+        saver = ResultSaver(
+            self.egress, self.spool, self.blobs, max_bytes=files.max_result_bytes, deadline_s=files.download_s
+        )
+        return JobResults(saver)
+
+    @cached_property
+    def nemo(self) -> NemoClient:
+        """NemoVideo."""
+        nemo = self.settings.nemo
+        return NemoClient(
+            nemo.api_url,
+            attribution=Attribution(source=nemo.skill_source, version=VERSION, platform=nemo.skill_platform),
+            limits=CallLimits(
+                call_total_s=nemo.call_s, upload_total_s=nemo.upload_s, download_total_s=self.settings.files.download_s
+            ),
+            ssl_context=self.ssl_context,
+            clock=self.clock,
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("database", "nemo"):
+            made = self.__dict__.get(name)
+            if made is not None:
+                getattr(made, "dispose" if name == "database" else "close")()

@@ -1,0 +1,152 @@
+"""A worker process: the runner with its steps, the deliverer, and the lease they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reelqueue.domain.jobs import Queue, Status
+from reelqueue.domain.retries import RetryPolicy
+from reelqueue.domain.rulings import Rules
+from reelqueue.domain.upstream import TurnLimits
+from reelqueue.jobs.lease import Lease
+from reelqueue.jobs.live_turns import LiveTurns
+from reelqueue.jobs.observe import Observer
+from reelqueue.jobs.progress import ProgressBars
+from reelqueue.jobs.runner import Runner, Steps
+from reelqueue.jobs.session import SessionKeeper
+from reelqueue.jobs.steps.cancel import CancelStep
+from reelqueue.jobs.steps.instruct import InstructStep
+from reelqueue.jobs.steps.open import OpenStep
+from reelqueue.jobs.steps.reconcile import Recipe, Reconciler
+from reelqueue.jobs.steps.render import PollSchedule, RenderStep
+from reelqueue.jobs.steps.save import SaveStep
+from reelqueue.jobs.steps.upload import UploadStep
+from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.settings import Settings
+from reelqueue.webhooks.deliver import Deliverer
+from reelqueue.webhooks.sender import WebhookSender
+from reelqueue.wiring.services import Services
+
+SHORTEST_TURN_LIMIT_S = 5.0
+"""However fast the clock of a twin runs, a turn gets this long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What the tasks of one process work with."""
+
+    lease: Lease
+    live: LiveTurns
+    runner: Runner
+    deliverer: Deliverer
+
+
+def build_worker(services: Services, *, node: str, queues: Sequence[Queue], capacity: int) -> Worker:
+    """Put a worker together. Nothing is registered and nothing runs before `lease.start`."""
+    lease = Lease(services.workers, services.clock, node=node, queues=queues, capacity=capacity)
+    live = LiveTurns()
+    return Worker(lease=lease, live=live, runner=_runner(services, lease, live), deliverer=_deliverer(services, lease))
+
+
+def _deliverer(services: Services, lease: Lease) -> Deliverer:
+    return Deliverer(
+        store=services.deliveries,
+        sender=WebhookSender(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s),
+        holder=lease,
+        clock=services.clock,
+        rng=services.rng,
+        metrics=services.metrics,
+        speed=services.settings.speed,
+    )
+
+
+def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
+    settings = services.settings
+    retries = RetryPolicy(settings.steps.max_attempts, settings.steps.retry_base_s, settings.steps.retry_cap_s)
+    return Runner(
+        claims=services.claims,
+        steps=_steps(services, lease, live),
+        lease=lease,
+        rules=Rules(retries=retries, speed=settings.speed),
+        clock=services.clock,
+        rng=services.rng,
+        metrics=services.metrics,
+    )
+
+
+def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
+    settings, nemo, renders = services.settings, services.nemo, services.renders
+    client_id = settings.nemo.client_id if settings.nemo.allow_anonymous else None
+    desk = TokenDesk(services.tokens, nemo, anonymous_client_id=client_id)
+    sessions = SessionKeeper(
+        upstream=nemo,
+        desk=desk,
+        projects=services.projects,
+        uploads=services.uploads,
+        assets=services.assets,
+        blobs=services.blobs,
+    )
+    observer = Observer(nemo, desk)
+    reconciler = Reconciler(upstream=nemo, observer=observer, turns=services.turns, recipe=_recipe(settings))
+    return Steps(
+        by_status={
+            Status.QUEUED: OpenStep(sessions),
+            Status.UPLOADING: UploadStep(sessions),
+            Status.INSTRUCTING: InstructStep(
+                upstream=nemo,
+                desk=desk,
+                sessions=sessions,
+                turns=services.turns,
+                observer=observer,
+                reconciler=reconciler,
+                live=live,
+                lease=lease,
+                bars=ProgressBars(services.claims, services.clock, speed=settings.speed),
+                limits=_turn_limits(settings),
+                clock=services.clock,
+            ),
+            Status.RENDERING: RenderStep(
+                upstream=nemo,
+                desk=desk,
+                sessions=sessions,
+                renders=renders,
+                schedule=_polls(settings),
+                clock=services.clock,
+                speed=settings.speed,
+            ),
+            Status.SAVING: SaveStep(
+                upstream=nemo,
+                desk=desk,
+                sessions=sessions,
+                renders=renders,
+                keeper=services.results,
+                max_bytes=settings.files.max_result_bytes,
+            ),
+        },
+        cancel=CancelStep(upstream=nemo, desk=desk, sessions=sessions, renders=renders, reconciler=reconciler),
+    )
+
+
+def _recipe(settings: Settings) -> Recipe:
+    steps = settings.steps
+    return Recipe(
+        first_s=steps.reconcile_first_s,
+        next_s=steps.reconcile_next_s,
+        looks=steps.reconcile_looks,
+        lag_s=steps.lag_s,
+        lag_looks=steps.lag_looks,
+    )
+
+
+def _polls(settings: Settings) -> PollSchedule:
+    steps = settings.steps
+    return PollSchedule(
+        first_s=steps.render_first_poll_s, longest_s=steps.render_longest_poll_s, budget_s=steps.render_budget_s
+    )
+
+
+def _turn_limits(settings: Settings) -> TurnLimits:
+    """The stream's limits are the upstream's time, which a twin may run faster."""
+    total_s = max(SHORTEST_TURN_LIMIT_S, settings.steps.turn_total_s / settings.speed)
+    return TurnLimits(total_s=total_s, idle_s=max(SHORTEST_TURN_LIMIT_S, settings.steps.turn_idle_s / settings.speed))

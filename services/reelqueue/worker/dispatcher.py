@@ -1,0 +1,48 @@
+"""The dispatcher process: the loop, woken by the database, ringing through Celery."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from reelqueue.domain.channels import WORK
+from reelqueue.jobs.dispatcher import Dispatcher
+from reelqueue.kit.logs import get_logger
+from reelqueue.wiring.services import Services
+from reelqueue.worker.app import make_app
+from reelqueue.worker.bells import CeleryBells
+
+log = get_logger(__name__)
+
+
+def run_dispatcher(services: Services) -> int:
+    """Dispatch until SIGTERM or SIGINT. Returns the exit code. For the main thread."""
+    bells = CeleryBells(make_app(services.settings.redis_url.get_secret_value()))
+    dispatcher = Dispatcher(
+        store=services.dispatch,
+        sweep=services.sweep,
+        bells=bells,
+        clock=services.clock,
+        metrics=services.metrics,
+        forget_expired=(services.intake.forget_expired_keys, services.workers.forget_gone),
+    )
+    notices = services.notices(WORK)
+
+    def listen() -> None:
+        for notice in notices.listen():
+            if notice is not None:
+                dispatcher.wake()
+
+    threading.Thread(target=listen, name="wakes", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: dispatcher.stop())
+    if services.settings.metrics_port is not None:
+        services.metrics.serve(services.settings.metrics_port)
+    log.info("dispatcher.started")
+    try:
+        dispatcher.run()
+    finally:
+        notices.close()
+        services.close()
+    log.info("dispatcher.stopped")
+    return 0

@@ -1,0 +1,20 @@
+"""The two tasks. A message says which row to look at; what happens is up to the row."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from reelqueue.jobs.runner import Runner
+from reelqueue.webhooks.deliver import Deliverer
+
+
+def register(app: Celery, *, runner: Runner, deliverer: Deliverer) -> None:
+    """Bind the tasks to an application."""
+
+    @app.task(name="reelqueue.work", ignore_result=True)  # type: ignore[untyped-decorator]
+    def work(job_id: str) -> None:
+        runner.work(job_id)
+
+    @app.task(name="reelqueue.deliver", ignore_result=True)  # type: ignore[untyped-decorator]
+    def deliver(message_id: str) -> None:
+        deliverer.deliver(message_id)

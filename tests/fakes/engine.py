@@ -1,0 +1,493 @@
+"""The engine's neighbours in memory: a clock that stands still, stores that are dictionaries, jobs made to measure.
+
+Every fake keeps the promise of the Protocol in `jobs/ports.py` it stands for, the fence included: a claim whose epoch
+has moved on writes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from reelqueue.domain.assets import Asset
+from reelqueue.domain.claims import Change, Claim, ClaimLost
+from reelqueue.domain.jobs import Billing, Job, JobInput, Output, Result, Status
+from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
+from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
+from reelqueue.domain.turns import Snapshot, Turn, TurnState
+from reelqueue.domain.upstream import AnonymousToken, Credential, NemoSession, TurnReport
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TENANT = "ten_00000000000000000000000001"
+JOB = "job_00000000000000000000000001"
+WORKER = "wrk_00000000000000000000000001"
+TOKEN = "tok_00000000000000000000000001"
+
+
+class HandClock:
+    """A clock that moves when it is told to, and when somebody sleeps."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self._now = now
+        self._seconds = 1000.0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.forward(seconds)
+
+    def forward(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._seconds += seconds
+
+
+def make_job(**changes: Any) -> Job:
+    """A job in `queued` with one instruction and no inputs, changed as asked."""
+    fields: dict[str, Any] = {
+        "id": JOB,
+        "tenant_id": TENANT,
+        "status": Status.QUEUED,
+        "project_id": None,
+        "instructions": ("animate this",),
+        "instruction_index": 0,
+        "output": Output(),
+        "language": None,
+        "metadata": {},
+        "external_id": None,
+        "customer": None,
+        "webhook_url": None,
+        "progress": 0,
+        "waiting": None,
+        "receipts": (),
+        "result": None,
+        "error": None,
+        "billing": Billing(),
+        "retried_from": None,
+        "attempt": 0,
+        "event_seq": 1,
+        "lease_epoch": 1,
+        "finish_by": None,
+        "cancel_requested_at": None,
+        "created_at": NOW,
+        "started_at": NOW,
+        "finished_at": None,
+        "inputs": (),
+    }
+    return Job(**{**fields, **changes})
+
+
+def make_claim(**changes: Any) -> Claim:
+    return Claim(job=make_job(**changes), worker_id=WORKER)
+
+
+def snapshot(digest: str = "a", *, available: float | None = 100.0, frozen: float | None = 0.0) -> Snapshot:
+    return Snapshot(digest=digest, timeline=(), exportable=True, available=available, frozen=frozen)
+
+
+def make_asset(number: int = 1) -> Asset:
+    return Asset(
+        id=f"ast_{number:026d}",
+        tenant_id=TENANT,
+        sha256=f"{number:064x}",
+        bytes=10,
+        kind="image",
+        media_type="image/png",
+        extension="png",
+        label="a.png",
+        width=1,
+        height=1,
+        duration_ms=None,
+        blob_key=f"blob/{number}",
+        created_at=NOW,
+    )
+
+
+RESULT = Result(
+    blob_key="results/1", sha256="0" * 64, bytes=10, duration_ms=1000, width=1080, height=1920, container="mp4"
+)
+
+
+@dataclass
+class World:
+    """All the stores of one job, with the one list that everybody writes what happened into."""
+
+    log: list[Any] = field(default_factory=list)
+    epoch: int = 1
+    """The epoch that the database knows; a claim with another is lost."""
+    turns: dict[int, Turn] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    bound: str | None = None
+    """The project that the job's row names."""
+    input_states: dict[int, str] = field(default_factory=dict)
+    renders: list[Render] = field(default_factory=list)
+    tokens: dict[str, UpstreamToken] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    assets: dict[str, Asset] = field(default_factory=dict)
+    clock: HandClock = field(default_factory=HandClock)
+
+    def fence(self, claim: Claim) -> None:
+        if claim.epoch != self.epoch:
+            raise ClaimLost(claim.job.id)
+
+    def ready_project(self, name: str = "prj_1") -> Project:
+        """A project whose session is known, bound to the job."""
+        project = Project(
+            id=name,
+            tenant_id=TENANT,
+            token_id=TOKEN,
+            state=ProjectState.READY,
+            session_id=f"session of {name}",
+            task_id=None,
+            user_id=None,
+        )
+        self.projects[name] = project
+        self.bound = name
+        return project
+
+    def add_token(self, token_id: str = TOKEN, *, kind: TokenKind = TokenKind.SUPPLIED, secret: str = "s1") -> None:
+        self.tokens[token_id] = UpstreamToken(
+            id=token_id,
+            tenant_id=None,
+            label="x",
+            kind=kind,
+            client_id="client" if kind is TokenKind.ANONYMOUS else None,
+            user_id=None,
+            health=TokenHealth.OK,
+            cooling_until=None,
+            generation=1,
+            created_at=NOW,
+        )
+        self.secrets[token_id] = secret
+
+    def claim(self, **changes: Any) -> Claim:
+        """The job as its row now stands, under the epoch that the database knows."""
+        inputs = changes.pop("inputs", ())
+        known = tuple(replace(i, sent=self.input_states.get(i.position) == "sent") for i in inputs)
+        return make_claim(**{"project_id": self.bound, "lease_epoch": self.epoch, "inputs": known, **changes})
+
+
+class MemoryTurns:
+    """`store.turns.Turns`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def find(self, job_id: str, position: int) -> Turn | None:
+        return self._world.turns.get(position)
+
+    def prepare(self, claim: Claim, position: int, before: Snapshot) -> None:
+        self._world.fence(claim)
+        known = self._world.turns.get(position)
+        if known is not None and known.state is not TurnState.READY:
+            raise ClaimLost(claim.job.id)
+        self._world.log.append("prepare")
+        self._world.turns[position] = Turn(
+            job_id=claim.job.id,
+            position=position,
+            state=TurnState.READY,
+            before=before,
+            sent_at=None,
+            observations=0,
+            last_seen=None,
+            report=None,
+        )
+
+    def begin_sending(self, claim: Claim, position: int) -> None:
+        self._change(claim, position, {TurnState.READY}, state=TurnState.SENDING, sent_at=self._world.clock.now())
+        self._world.log.append("begin_sending")
+
+    def finish(self, claim: Claim, position: int, report: TurnReport | None) -> None:
+        self._change(claim, position, {TurnState.SENDING}, state=TurnState.FINISHED, report=report)
+
+    def give_up(self, claim: Claim, position: int) -> None:
+        self._change(claim, position, {TurnState.SENDING}, state=TurnState.UNKNOWN)
+
+    def reopen(self, claim: Claim, position: int) -> None:
+        self._change(claim, position, {TurnState.SENDING}, state=TurnState.READY, sent_at=None)
+        self._world.log.append("reopen")
+
+    def observe(self, claim: Claim, position: int, seen: Snapshot) -> None:
+        looks = self._world.turns[position].observations + 1
+        self._change(
+            claim, position, {TurnState.SENDING, TurnState.FINISHED}, observations=looks, last_seen=seen
+        )
+
+    def _change(self, claim: Claim, position: int, states: set[TurnState], **changes: Any) -> None:
+        self._world.fence(claim)
+        turn = self._world.turns.get(position)
+        if turn is None or turn.state not in states:
+            raise ClaimLost(claim.job.id)
+        self._world.turns[position] = replace(turn, **changes)
+
+
+class MemoryProjects:
+    """`store.projects.Projects`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def find(self, tenant_id: str, project_id: str) -> Project:
+        return self._world.projects[project_id]
+
+    def begin(self, claim: Claim, token_id: str) -> Project:
+        self._world.fence(claim)
+        project = Project(
+            id=f"prj_{len(self._world.projects) + 1}",
+            tenant_id=claim.job.tenant_id,
+            token_id=token_id,
+            state=ProjectState.CREATING,
+            session_id=None,
+            task_id=None,
+            user_id=None,
+        )
+        self._world.projects[project.id] = project
+        self._world.bound = project.id
+        self._world.input_states.clear()
+        self._world.log.append("project begun")
+        return project
+
+    def ready(self, project: Project, session: NemoSession) -> Project:
+        known = replace(project, state=ProjectState.READY, session_id=session.session_id, task_id=session.task_id)
+        self._world.projects[project.id] = known
+        return known
+
+    def lost(self, project_id: str) -> None:
+        self._world.projects[project_id] = replace(self._world.projects[project_id], state=ProjectState.LOST)
+
+
+class MemoryUploads:
+    """`store.uploads.Uploads`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def begin(self, claim: Claim, positions: tuple[int, ...]) -> None:
+        self._mark(claim, positions, "sending")
+
+    def done(self, claim: Claim, positions: tuple[int, ...]) -> None:
+        self._mark(claim, positions, "sent")
+
+    def _mark(self, claim: Claim, positions: tuple[int, ...], state: str) -> None:
+        self._world.fence(claim)
+        for position in positions:
+            self._world.input_states[position] = state
+            self._world.log.append((state, position))
+
+
+class MemoryRenders:
+    """`store.renders.Renders`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def newest(self, job_id: str) -> Render | None:
+        return self._world.renders[-1] if self._world.renders else None
+
+    def prepare(self, claim: Claim, render_id: str, attempt: int) -> Render:
+        self._world.fence(claim)
+        if any(render.attempt == attempt for render in self._world.renders):
+            raise ClaimLost(claim.job.id)
+        render = Render(
+            id=render_id,
+            job_id=claim.job.id,
+            attempt=attempt,
+            state=RenderState.PREPARED,
+            polls=0,
+            url=None,
+            created_at=self._world.clock.now(),
+            submitted_at=None,
+        )
+        self._world.renders.append(render)
+        self._world.log.append(("stored", render_id))
+        return render
+
+    def submitted(self, claim: Claim, render: Render) -> None:
+        self._change(claim, render, state=RenderState.SUBMITTED, submitted_at=self._world.clock.now())
+
+    def polled(self, claim: Claim, render: Render) -> None:
+        self._change(claim, render, polls=self._world.renders[-1].polls + 1)
+
+    def completed(self, claim: Claim, render: Render, url: str | None) -> None:
+        self._change(claim, render, state=RenderState.COMPLETED, url=url)
+
+    def failed(self, claim: Claim, render: Render) -> None:
+        self._change(claim, render, state=RenderState.FAILED)
+
+    def _change(self, claim: Claim, render: Render, **changes: Any) -> None:
+        self._world.fence(claim)
+        assert self._world.renders[-1].id == render.id
+        self._world.renders[-1] = replace(self._world.renders[-1], **changes)
+
+
+class MemoryTokens:
+    """`store.tokens.UpstreamTokens`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.RLock()
+        self.marks: list[tuple[TokenHealth, int, float | None]] = []
+
+    def pick(self, tenant_id: str) -> UpstreamToken | None:
+        usable = (t for t in self._world.tokens.values() if t.health is TokenHealth.OK)
+        return next(usable, None)
+
+    def cooled_in(self, tenant_id: str) -> float | None:
+        until = [t.cooling_until for t in self._world.tokens.values() if t.health is TokenHealth.COOLING]
+        moments = [moment for moment in until if moment is not None]
+        return (min(moments) - self._world.clock.now()).total_seconds() if moments else None
+
+    def find(self, token_id: str) -> UpstreamToken:
+        return self._world.tokens[token_id]
+
+    def credential(self, token_id: str) -> Credential:
+        return Credential(token_id, self._world.secrets[token_id])
+
+    def mark(self, token_id: str, health: TokenHealth, *, generation: int, cooling_s: float | None = None) -> bool:
+        with self._lock:
+            self.marks.append((health, generation, cooling_s))
+            token = self._world.tokens[token_id]
+            if token.generation != generation:
+                return False
+            until = None if cooling_s is None else self._world.clock.now() + timedelta(seconds=cooling_s)
+            self._world.tokens[token_id] = replace(token, health=health, cooling_until=until)
+            return True
+
+    @contextmanager
+    def refreshing(self, name: str) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    def add_anonymous(self, client_id: str, fresh: AnonymousToken) -> UpstreamToken:
+        self._world.add_token("tok_anonymous", kind=TokenKind.ANONYMOUS, secret=fresh.token)
+        return self._world.tokens["tok_anonymous"]
+
+    def replace_secret(self, token_id: str, *, generation: int, fresh: AnonymousToken) -> bool:
+        with self._lock:
+            token = self._world.tokens[token_id]
+            if token.generation != generation:
+                return False
+            self._world.tokens[token_id] = replace(token, generation=generation + 1, health=TokenHealth.OK)
+            self._world.secrets[token_id] = fresh.token
+            return True
+
+
+class MemoryAssets:
+    """`store.assets.Assets`, as far as steps read it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def find_many(self, tenant_id: str, ids: Sequence[str]) -> list[Asset]:
+        return [self._world.assets[asset_id] for asset_id in ids]
+
+
+class FlatBlobs:
+    """`files.blobs.BlobStore`, as far as steps read it."""
+
+    @contextmanager
+    def fetch_to(self, key: str) -> Iterator[Path]:
+        yield Path("/nowhere") / key
+
+
+class ScriptedKeeper:
+    """`files.job_results.JobResults`: outcomes in order, the last one stays."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        self._outcomes = list(outcomes) or [RESULT]
+        self.urls: list[str | None] = []
+
+    def keep(self, job: Job, url: str) -> Result:
+        self.urls.append(url)
+        return self._next()
+
+    def keep_stream(self, job: Job, write_into: Callable[[Callable[[bytes], object]], None]) -> Result:
+        self.urls.append(None)
+        write_into(lambda data: None)
+        return self._next()
+
+    def _next(self) -> Result:
+        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class MemoryClaims:
+    """`store.claims.Claims` over one job; `failures` are raised by `apply` before it does anything."""
+
+    def __init__(self, job: Job, *failures: Exception) -> None:
+        self.job = job
+        self.failures = list(failures)
+        self.changes: list[Change] = []
+        self.held_by: str | None = None
+        self.let_go_of: list[str] = []
+        self.progress: list[int] = []
+        self.rung = True
+
+    def claim(self, job_id: str, worker_id: str) -> Claim | None:
+        if not self.rung:
+            return None
+        self.rung = False
+        self.held_by = worker_id
+        self.job = replace(self.job, lease_epoch=self.job.lease_epoch + 1)
+        return Claim(job=self.job, worker_id=worker_id)
+
+    def apply(self, claim: Claim, change: Change) -> Job:
+        if self.failures:
+            raise self.failures.pop(0)
+        if claim.epoch != self.job.lease_epoch or self.held_by != claim.worker_id or change.origin is not self.job.status:
+            raise ClaimLost(claim.job.id)
+        self.changes.append(change)
+        self.job = replace(self.job, status=change.to, attempt=change.attempt, waiting=change.waiting)
+        if change.hold != "keep":
+            self.held_by = None
+        return self.job
+
+    def note_progress(self, claim: Claim, percent: int) -> None:
+        self.progress.append(percent)
+
+    def let_go(self, job_id: str, worker_id: str) -> bool:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.let_go_of.append(job_id)
+        self.held_by = None
+        return True
+
+
+class MemoryWorkers:
+    """`store.workers.Workers`: `heartbeats` are the answers in order, the last one stays."""
+
+    def __init__(self, *heartbeats: Any) -> None:
+        self._heartbeats = list(heartbeats) or [frozenset()]
+        self.registered: list[str] = []
+        self.beaten: list[tuple[str, bool]] = []
+        self.left: list[str] = []
+
+    def register(self, *, node: str, queues: Sequence[str], capacity: int) -> str:
+        self.registered.append(f"wrk_{len(self.registered) + 1}")
+        return self.registered[-1]
+
+    def heartbeat(self, worker_id: str, *, draining: bool = False) -> frozenset[str] | None:
+        answer = self._heartbeats.pop(0) if len(self._heartbeats) > 1 else self._heartbeats[0]
+        self.beaten.append((worker_id, draining))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def leave(self, worker_id: str) -> None:
+        self.left.append(worker_id)
+
+
+def job_input(position: int, *, asset: Asset | None = None, url: str | None = None) -> JobInput:
+    return JobInput(position=position, asset_id=None if asset is None else asset.id, url=url)

@@ -1,0 +1,76 @@
+"""The store against a real database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from fakes.rows import Rows
+from reelqueue.kit.sealing import Sealer
+from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.tenants import Tenants
+
+MASTER_KEY = bytes(range(32))
+
+
+@pytest.fixture
+def make_database(database_url: str) -> Iterator[Callable[[], Database]]:
+    """More databases on the one server, each with a pool of its own, as other processes would have."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        made.append(Database(make_engine(database_url, pool_size=8)))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.dispose()
+
+
+@pytest.fixture
+def database(make_database: Callable[[], Database]) -> Database:
+    return make_database()
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer(MASTER_KEY)
+
+
+@pytest.fixture
+def rows(database: Database) -> Rows:
+    return Rows(database)
+
+
+@pytest.fixture
+def tenant(database: Database, sealer: Sealer) -> str:
+    return Tenants(database, sealer).create("one").id
+
+
+@pytest.fixture
+def other_tenant(database: Database, sealer: Sealer) -> str:
+    return Tenants(database, sealer).create("two").id
+
+
+@pytest.fixture
+def at_once() -> Callable[[int, Callable[[int], Any]], list[Any]]:
+    """`at_once(n, call)`: `call(0)` to `call(n - 1)` in threads that start together; what each returned or raised."""
+
+    def run(count: int, call: Callable[[int], Any]) -> list[Any]:
+        start = threading.Barrier(count)
+
+        def one(number: int) -> Any:
+            start.wait()
+            try:
+                return call(number)
+            except Exception as error:  # noqa: BLE001 - an outcome like any other
+                return error
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
+
+    return run

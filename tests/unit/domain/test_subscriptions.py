@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType
+from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES, PATTERNS, wants
+
+
+@pytest.mark.parametrize("event", list(EventType))
+def test_a_pattern_names_an_event_all_of_a_jobs_or_all(event):
+    assert wants([event.value], event)
+    assert wants(["job.*"], event)
+    assert wants(["*"], event)
+    assert not wants([], event)
+    assert not wants([other.value for other in EventType if other is not event], event)
+    assert not wants(["job", "job.", "batch.*", "job.*.x"], event)
+
+
+def test_who_does_not_say_hears_how_each_job_ended():
+    assert set(DEFAULT_EVENT_TYPES) == TERMINAL_EVENTS
+    assert list(DEFAULT_EVENT_TYPES) == sorted(DEFAULT_EVENT_TYPES)
+    assert set(DEFAULT_EVENT_TYPES) <= PATTERNS

@@ -1,0 +1,71 @@
+"""Names become labels."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fakes import uploads
+from reelqueue.files.names import MAX_BYTES, clean_name, extension_of, with_extension
+
+LABELS = {
+    case["id"]: (case["input"]["filename"], case["expect"]["display_name"])
+    for case in uploads.cases()
+    if case["input"].get("filename") and "display_name" in case["expect"]
+}
+HOSTILE = st.text(
+    st.one_of(
+        st.sampled_from("/\\.. :*?\"<>|&;$`'=+-@\0\r\n\t\x7f\u202e\u2066\u200d\ufeff\u2028\u00a0\u3000\U000e0041"),
+        st.sampled_from("aAé中🎬\u0301\u037e\u1fef\u0344conCON1¹png"),
+        st.characters(),
+    ),
+    max_size=300,
+)
+
+
+@pytest.mark.parametrize(("name", "label"), LABELS.values(), ids=LABELS)
+def test_the_label_of_the_corpus(name: str, label: str):
+    assert clean_name(name) == label
+
+
+@given(HOSTILE)
+@example("...")
+@example("con")
+@example("a" * 500 + ".png")
+@example("x." + "é" * 500)
+@example("=.png")
+def test_a_label_is_clean_and_stays_so(name: str):
+    label = clean_name(name)
+    assert label
+    assert clean_name(label) == label
+    assert not set(label) & set("/\\:*?\"<>|&;$`'")
+    assert not {unicodedata.category(character) for character in label} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert unicodedata.is_normalized("NFC", label)
+    assert label[0] not in ".=+-@ "
+    assert label[-1] not in ". "
+    assert len(label.encode()) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("extension", ["mp4", "jpeg", "m4a"])
+def test_a_long_name_keeps_its_extension(extension: str):
+    label = clean_name("中" * 500 + "." + extension)
+    assert label.endswith("中." + extension)
+    assert len(label.encode()) <= MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [("a.PNG", "png"), ("a.png.", "png"), ("a", ""), ("", ""), (".png", "png"), ("x.png/..", ""), ("a.tar.gz", "gz")],
+)
+def test_extension(name: str, extension: str):
+    assert extension_of(name) == extension
+
+
+@pytest.mark.parametrize(
+    ("label", "named"), [("file", "file.png"), ("a.JPG", "a.JPG"), ("image.php", "image.php.png"), ("blob", "blob.png")]
+)
+def test_a_label_without_a_known_extension_gets_one(label: str, named: str):
+    assert with_extension(label, "png") == named
