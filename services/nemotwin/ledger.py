@@ -16,7 +16,7 @@ ATTRIBUTION = ("x-skill-source", "x-skill-version", "x-skill-platform")
 REQUESTS_KEPT = 20_000
 """Requests beyond this are counted only; a load test makes millions, and everything else is kept in full."""
 
-TurnOutcome = Literal["running", "completed", "failed", "cancelled", "partial", "lost"]
+TurnOutcome = Literal["running", "completed", "failed", "canceled", "partial", "lost"]
 ChargeOutcome = Literal["frozen", "charged", "released"]
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
+from pydantic import BeforeValidator
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Message
 
@@ -13,6 +14,13 @@ from nemotwin.exchange import Exchange
 from nemotwin.faults import FaultTable
 
 FOREVER: Final = 30 * 24 * 3600.0
+
+Work: TypeAlias = Annotated[
+    Literal["continuing", "canceled", "partial"],
+    BeforeValidator(lambda value: "canceled" if value == "cancelled" else value),
+]
+"""What becomes of a turn whose client is cut off; the contract's spelling with two `l` is taken as well."""
+
 _HTML: Final = frozenset({413, 502, 503, 504})
 _DETAIL: Final[Mapping[int, str]] = {401: "Not authenticated", 403: "Forbidden", 404: "Session not found"}
 
@@ -57,12 +65,12 @@ class BodyCode:
 class Drop:
     """Cut the connection after `at_byte` bytes of the body.
 
-    `work` says what becomes of a turn: it is `continuing`, is `cancelled` with no trace and no charge, or ends
+    `work` says what becomes of a turn: it is `continuing`, is `canceled` with no trace and no charge, or ends
     `partial` after its first change. A body shorter than `at_byte` arrives whole.
     """
 
     at_byte: int = 0
-    work: Literal["continuing", "cancelled", "partial"] = "continuing"
+    work: Work = "continuing"
     reset: bool = False
 
     async def strike(self, exchange: Exchange) -> None:
@@ -143,7 +151,7 @@ class ResetAfter:
     `work` is as in `Drop`.
     """
 
-    work: Literal["continuing", "cancelled", "partial"] = "continuing"
+    work: Work = "continuing"
 
     async def strike(self, exchange: Exchange) -> None:
         """Process, and cut instead of the head of the answer."""

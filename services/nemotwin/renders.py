@@ -117,7 +117,7 @@ class Renders:
     def cancel(self, render: Render) -> None:
         """Cancel a render that is still pending; refuses with 409 later."""
         if render.look(self._clock.now())[0] != "pending":
-            raise render_refusal(409, "only a pending render can be cancelled")
+            raise render_refusal(409, "only a pending render can be canceled")
         render.canceled = True
         if task := self._tasks.get(render.render_id):
             task.cancel()

@@ -1,7 +1,6 @@
 """Agent turns: each is one task that plays its script over virtual time, whether or not anyone listens."""
 
 import asyncio
-import copy
 import logging
 import random
 import secrets
@@ -23,7 +22,7 @@ from nemotwin.settings import Dials, Settings
 
 _LOG = logging.getLogger(__name__)
 
-Fate: TypeAlias = Literal["continuing", "cancelled", "partial", "stopped"]
+Fate: TypeAlias = Literal["continuing", "canceled", "partial", "stopped"]
 """What becomes of a turn whose client has gone: it runs on; it never happened (no change, no charge); it ends after its
 first change, which is charged; or it stops where it is, as a plain ADK server does."""
 
@@ -121,7 +120,7 @@ class Turns:
         if turn.task is None or turn.task.done():
             return
         turn.entry.disconnected = True
-        if fate == "cancelled":
+        if fate == "canceled":
             turn.session.state = turn.before
             turn.entry.changed_state = False
             turn.task.cancel()
@@ -155,7 +154,7 @@ class Turns:
                 return "failed"
             delta = step.change(turn.session.state) if step.change else {}
             if delta:
-                turn.session.apply(copy.deepcopy(delta), lag=self._dials.now.state_lag)
+                turn.session.apply(delta, lag=self._dials.now.state_lag)
                 turn.entry.changed_state = True
             draught: Draught = step.draught(turn.session.state)
             turn.feed.put(turn.scribe.write(draught, at=self._clock.now(), delta=delta))
@@ -165,7 +164,7 @@ class Turns:
 
     def _end(self, turn: Turn, task: "asyncio.Task[TurnOutcome]") -> None:
         if task.cancelled():
-            turn.entry.outcome = "partial" if turn.entry.changed_state else "cancelled"
+            turn.entry.outcome = "partial" if turn.entry.changed_state else "canceled"
         elif error := task.exception():
             turn.entry.outcome = "failed"
             _LOG.error("turn.broken", exc_info=error)

@@ -21,6 +21,7 @@
     │   ├── FileRefused                422  the file itself
     │   │   ├── FileEmpty, FileContentMismatch, ImageTooManyPixels, ImageTooManyFrames
     │   ├── FileTooLarge               413
+    │   ├── UrlInvalid                 422  malformed, or of a kind that is not called
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
     │   ├── StateConflict              409  the job is past that point
@@ -46,6 +47,7 @@
     │   ├── OutcomeUnknown               the recovery recipe ended without an answer
     │   ├── NoTimeline                   the agent built nothing that can be exported
     │   ├── RenderIdTaken                our render id exists already
+    │   ├── RenderUnknown                no render of our id, or not yet
     │   ├── RenderFailed
     │   ├── RenderTimedOut
     │   └── ResultUnusable               the finished file is missing, cut or no video
@@ -276,6 +278,14 @@ class FileTooLarge(CallerError):
     fix = "Compress or trim it; see `detail.limit_bytes`."
 
 
+class UrlInvalid(CallerError):
+    """The URL is malformed, or not of a kind that is called from here."""
+
+    code = "url_invalid"
+    status = 422
+    fix = "Send an absolute http or https URL with a full host name, without credentials."
+
+
 class DestinationNotAllowed(CallerError):
     """This address may not be called from here."""
 
@@ -463,6 +473,13 @@ class RenderIdTaken(UpstreamError):
 
     code = "upstream_render_id_taken"
     blame = "gateway"
+    retryable = True
+
+
+class RenderUnknown(UpstreamRequestInvalid):
+    """NemoVideo knows no render of that id (yet)."""
+
+    code = "upstream_render_unknown"
     retryable = True
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from reelqueue.kit.limits import LEASE_S
+
+S = TypeVar("S", bound=BaseSettings)
 
 SECRET_KEY_BYTES = 32
 
@@ -159,8 +162,22 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Read the environment. Raises `SettingsInvalid` with every problem at once, in words, without any value."""
+    problems: list[str] = []
+    # By itself first: a group that reads the environment would stop the others from being checked.
+    nemo = _read(NemoSettings, problems, "nemo.") or NemoSettings.model_construct()
+    settings = _read(lambda: Settings(nemo=nemo), problems)
+    if settings is None or problems:
+        raise SettingsInvalid("\n".join(problems))
+    return settings
+
+
+def _read(make: Callable[[], S], problems: list[str], place: str = "") -> S | None:
     try:
-        return Settings()  # type: ignore[call-arg]
+        return make()
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise SettingsInvalid("\n".join(lines)) from None
+        for one in error.errors():
+            where = ".".join(str(part) for part in one["loc"]) or "settings"
+            problems.append(f"{place}{where}: {one['msg']}")
+    except SettingsError as error:
+        problems.append(f"{place}settings: {error}")
+    return None

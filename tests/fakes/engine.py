@@ -431,7 +431,7 @@ class MemoryClaims:
         self.failures = list(failures)
         self.changes: list[Change] = []
         self.held_by: str | None = None
-        self.let_go_of: list[str] = []
+        self.let_go_of: list[tuple[str, bool]] = []
         self.progress: list[int] = []
         self.rung = True
 
@@ -457,10 +457,10 @@ class MemoryClaims:
     def note_progress(self, claim: Claim, percent: int) -> None:
         self.progress.append(percent)
 
-    def let_go(self, job_id: str, worker_id: str) -> bool:
+    def let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> bool:
         if self.failures:
             raise self.failures.pop(0)
-        self.let_go_of.append(job_id)
+        self.let_go_of.append((job_id, crashed))
         self.held_by = None
         return True
 

@@ -36,7 +36,7 @@ class JobDriver:
                 changes |= {"dispatch": "done", "finished_at": func.now(), "due_at": None}
             with self.database.transaction() as connection:
                 changed = update(jobs).where(jobs.c.id == job_id).values(**changes).returning(*CHANGED)
-                announce(connection, connection.execute(changed).mappings().one(), EVENT_OF[status])
+                announce(connection, connection.execute(changed).mappings().one(), EVENT_OF[status], {})
 
     def progress(self, job_id: str, percent: int) -> None:
         """Between two events."""

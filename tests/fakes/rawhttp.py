@@ -127,9 +127,13 @@ class RawServer:
         self._socks: list[socket.socket] = []
 
     @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
     def base_url(self) -> str:
-        scheme = "http" if self._ssl is None else "https"
-        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"{'http' if self._ssl is None else 'https'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._spawn(self._accept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -71,13 +72,13 @@ class ApiClient:
         """The job as it stands."""
         return self._json(self._http.get(f"/v1/jobs/{job_id}"))
 
-    def follow(self, job_id: str, *, every: bool = False) -> Iterator[dict[str, Any]]:
-        """The job each time it has moved, or at `every` look, until it is final."""
+    def follow(self, job_id: str, *, stop: threading.Event | None = None) -> Iterator[dict[str, Any]]:
+        """The job each time it has moved, until it is final or `stop` is set."""
         seen = None
-        while True:
+        while stop is None or not stop.is_set():
             job = self.job(job_id)
             now = (job["status"], job["progress"], (job["waiting"] or {}).get("reason"))
-            if every or now != seen:
+            if now != seen:
                 yield job
                 seen = now
             if job["status"] in FINAL:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,7 @@ def _make(
     job = client.submit(files=options.images, fields=fields)
     names = ", ".join(path.name for path in options.images)
     console.print(f"Submitted {names}: {options.instruction}\n202 Accepted, {job['id']}")
-    moves = takewhile(lambda _: not stop.is_set(), client.follow(job["id"], every=True))
-    job = show_progress(moves, console)
+    job = show_progress(client.follow(job["id"], stop=stop), console)
     if stop.is_set():
         raise DemoFailed("it was stopped")
     if job["status"] != "succeeded":

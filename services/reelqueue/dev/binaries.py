@@ -8,7 +8,6 @@ import importlib.util
 import itertools
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,4 +127,4 @@ def _copy(source: Path, wanted: dict[str, int], target: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     status = path.lstat()  # not stat: a link is nothing we made, wherever it leads
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022

@@ -46,9 +46,7 @@ def summarize(draft: Mapping[str, Any] | None) -> tuple[dict[str, Any], ...]:
     )
 
 
-def compare(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
-) -> dict[str, list[Any]]:
+def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """What an edit did to the tracks, place by place: `{added, removed, changed: [{before, after}]}`."""
     common = min(len(before), len(after))
     changed = [{"before": old, "after": new} for old, new in zip(before, after, strict=False) if old != new]

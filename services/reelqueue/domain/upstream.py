@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from reelqueue.errors import TurnInterrupted, UpstreamRequestInvalid
+from reelqueue.errors import TurnInterrupted
 
 ANONYMOUS_PREFIX: Final = "anon_"
 
@@ -231,10 +231,3 @@ class TurnCut(TurnInterrupted):
         super().__init__(detail={"reason": reason.value})
         self.reason = reason
         self.partial = partial
-
-
-class RenderUnknown(UpstreamRequestInvalid):
-    """NemoVideo knows no render of that id (yet)."""
-
-    code = "upstream_render_unknown"
-    retryable = True

@@ -25,9 +25,10 @@ What is not:
 """
 
 from reelqueue.egress.client import EgressClient, EgressResponse, FetchedFile, Sink, tls_context
-from reelqueue.egress.errors import DestinationForbidden, EgressFailed, Stage, UrlInvalid
+from reelqueue.egress.errors import DestinationForbidden, EgressFailed, Stage
 from reelqueue.egress.policy import EgressPolicy, parse_networks
 from reelqueue.egress.resolver import Resolver, SystemResolver
+from reelqueue.errors import UrlInvalid
 
 __all__ = [
     "DestinationForbidden",

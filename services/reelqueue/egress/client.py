@@ -12,10 +12,11 @@ from typing import Final, Protocol
 from reelqueue.egress.addresses import Address
 from reelqueue.egress.connect import Connector, GuardedBackend, checked_addresses, dial
 from reelqueue.egress.destination import Destination, follow
-from reelqueue.egress.errors import DestinationForbidden, EgressFailed, NameNotFound, UrlInvalid
+from reelqueue.egress.errors import DestinationForbidden, EgressFailed, NameNotFound
 from reelqueue.egress.policy import EgressPolicy
 from reelqueue.egress.progress import HEAD_LIMIT_BYTES, READ_SIZE_BYTES, Progress
 from reelqueue.egress.resolver import RESOLVE_DEADLINE_S, Resolver
+from reelqueue.errors import UrlInvalid
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.http import httpcore, httpx
 

@@ -9,8 +9,8 @@ from typing import Final, Literal, cast
 from urllib.parse import quote, urljoin
 
 from reelqueue.egress.addresses import Address
-from reelqueue.egress.errors import UrlInvalid
 from reelqueue.egress.hosts import parse_host
+from reelqueue.errors import UrlInvalid
 
 MAX_URL_BYTES: Final = 8192
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reelqueue.errors import CallerError, DestinationNotAllowed, SourceUnreachable
+from reelqueue.errors import DestinationNotAllowed, SourceUnreachable
 
 Stage = Literal["resolve", "connect", "tls", "send", "wait", "read", "status", "redirect", "too_large"]
 """How far a request came. `wait` is from the last byte sent to the end of the answer's head, `read` is its body,
 `status` is an answer that is no file, `redirect` a hop that is not followed, `too_large` a body over its limit."""
-
-
-class UrlInvalid(CallerError):
-    """The URL is malformed, or not of a kind that is called from here."""
-
-    code = "url_invalid"
-    status = 422
-    fix = "Send an absolute http or https URL with a full host name, without credentials."
 
 
 class DestinationForbidden(DestinationNotAllowed):

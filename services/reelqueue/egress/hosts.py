@@ -9,7 +9,7 @@ from typing import Final
 import idna
 
 from reelqueue.egress.addresses import Address, unwrapped
-from reelqueue.egress.errors import UrlInvalid
+from reelqueue.errors import UrlInvalid
 
 _MAX_CHARS: Final = 253
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")

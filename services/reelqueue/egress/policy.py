@@ -8,8 +8,9 @@ from typing import Final
 
 from reelqueue.egress.addresses import Address, Network, is_public, unwrapped
 from reelqueue.egress.destination import Destination, parse
-from reelqueue.egress.errors import DestinationForbidden, UrlInvalid
+from reelqueue.egress.errors import DestinationForbidden
 from reelqueue.egress.names import LOCALHOST, is_reserved
+from reelqueue.errors import UrlInvalid
 
 WEB_PORTS: Final = frozenset({80, 443, 8080, 8443})
 """Ports on which strangers serve HTTP. Anything wider makes us a tool to talk to mail, caches and databases."""

@@ -26,6 +26,7 @@ MAX_HEADER_BYTES: Final = 32_768
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 SLOW_S: Final = 10.0
 """A success that took longer is logged as well. Waits and streams take long on purpose, and are few."""
+_NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _log = get_logger(__name__)
@@ -97,7 +98,7 @@ class Edge:
 
 
 class _Answer:
-    """Passes an answer on, with the request id in its head, and remembers its status."""
+    """Passes an answer on, with what belongs into every head, and remembers its status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.request_id = request_id
@@ -107,7 +108,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", []), (b"x-request-id", self.request_id.encode())]
+            headers = [*message.get("headers", []), (b"x-request-id", self.request_id.encode()), _NO_SNIFFING]
             message = {**message, "headers": headers}
         await self._send(message)
 

@@ -64,30 +64,61 @@ class Runner:
 
         Follow-on steps that belong to the same queue run under the same claim, without another bell.
         """
-        claim = self._claims.claim(job_id, self._lease.worker_id)
-        if claim is None:
-            self._metrics.claims_refused.labels("job").inc()
-            return
+        worker_id, crashed = self._lease.worker_id, False
         try:
+            claim = self._claims.claim(job_id, worker_id)
+            if claim is None:
+                self._metrics.claims_refused.labels("job").inc()
             while claim is not None:
                 claim = self._run_once(claim)
         except ClaimLost:
             # Somebody else owns the job, or it ended. Whatever we know is theirs to find out.
             self._metrics.claims_lost.labels("job").inc()
-            log.warning("job.claim_lost", job=job_id, worker=self._lease.worker_id)
+            log.warning("job.claim_lost", job=job_id, worker=worker_id)
         except DependencyUnavailable:
-            # The row stays held; the sweep frees it when our lease cannot be renewed, or the next run does.
-            log.warning("job.database_lost", job=job_id, worker=self._lease.worker_id)
+            log.warning("job.database_lost", job=job_id, worker=worker_id)
+        except Exception:
+            crashed = True
+            log.exception("job.run_crashed", job=job_id, worker=worker_id)
+        else:
+            return
+        self._let_go(job_id, worker_id, crashed=crashed)
+
+    def _let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> None:
+        """Leave no row behind that says we hold it: our lease is renewed on, so no sweep would ever free it.
+
+        A claim or a write whose answer was lost may have been made. Goes on until the database says, or our name is
+        another: then the lease had ended, and the sweep frees what it covered.
+        """
+        while self._lease.worker_id == worker_id:
+            try:
+                self._claims.let_go(job_id, worker_id, crashed=crashed)
+            except DependencyUnavailable:
+                self._clock.sleep(1.0)
+            else:
+                return
 
     def _run_once(self, claim: Claim) -> Claim | None:
         """One step and its write. Returns the claim for the next step, or `None` when this worker is done with it."""
         began = self._clock.monotonic()
         verdict = self._verdict(claim)
         seconds = self._clock.monotonic() - began
-        change = rule(claim.job, verdict, self._rules, now=self._clock.now(), rng=self._rng)
-        job = self._apply(claim, change)
+        try:
+            change = self._rule(claim.job, verdict)
+            job = self._apply(claim, change)
+        except (ClaimLost, DependencyUnavailable):
+            raise
+        except Exception:
+            # A verdict outside the law, or one that cannot be stored, is a bug like any other in a step.
+            log.exception("verdict.unwritable", job=claim.job.id, status=claim.job.status.value)
+            verdict = Retry(InternalError())
+            change = self._rule(claim.job, verdict)
+            job = self._apply(claim, change)
         self._tell(claim, verdict, change, seconds)
         return Claim(job=job, worker_id=claim.worker_id) if change.hold == "keep" else None
+
+    def _rule(self, job: Job, verdict: Verdict) -> Change:
+        return rule(job, verdict, self._rules, now=self._clock.now(), rng=self._rng)
 
     def _verdict(self, claim: Claim) -> Verdict:
         job = claim.job
@@ -115,8 +146,8 @@ class Runner:
             try:
                 return self._claims.apply(claim, change)
             except DependencyUnavailable:
-                # The commit may have happened: then the guard misses on the repeat and says `ClaimLost`, which is
-                # right, since the row says what we meant it to say.
+                # The commit may have happened: then the guard misses on the repeat and says `ClaimLost`, and what
+                # we hold is given back as it then stands.
                 if tries_left == 0:
                     raise
                 self._clock.sleep(1.0)

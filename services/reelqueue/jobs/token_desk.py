@@ -8,11 +8,22 @@ from typing import TypeVar
 
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.upstream import Credential
-from reelqueue.errors import CreditsExhausted, NoUpstreamToken, RateLimited, TokenRejected, UpstreamError
+from reelqueue.errors import (
+    CreditsExhausted,
+    NotSent,
+    NoUpstreamToken,
+    RateLimited,
+    TokenRejected,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamUnavailable,
+)
 from reelqueue.jobs.ports import TokenStore, Upstream
 
 T = TypeVar("T")
 
+MAY_PASS = (NotSent, RateLimited, UpstreamUnavailable, UpstreamProtocolError)
+"""What says nothing of the token."""
 DEFAULT_COOLING_S = 30.0
 """How long to wait after a 429 that does not say (contract §3)."""
 
@@ -37,14 +48,18 @@ class TokenDesk:
     def for_new_project(self, tenant_id: str) -> UpstreamToken:
         """A token to begin a project with: the tenant's own, else of the pool, else an anonymous one.
 
-        Raises `NoUpstreamToken`, and what the anonymous-token call raises.
+        Raises `RateLimited` while every token only cools (a fresh one would be a way around the upstream's limit),
+        `NoUpstreamToken`, and what the anonymous-token call raises.
         """
         token = self._tokens.pick(tenant_id)
-        if token is None and self._client_id is not None:
-            token = self._first_anonymous(tenant_id, self._client_id)
-        if token is None:
+        if token is not None:
+            return token
+        cooled_in_s = self._tokens.cooled_in(tenant_id)
+        if cooled_in_s is not None:
+            raise RateLimited(retry_after=cooled_in_s)
+        if self._client_id is None:
             raise NoUpstreamToken
-        return token
+        return self._first_anonymous(tenant_id, self._client_id)
 
     def for_token(self, token_id: str) -> Pass:
         """The token that a project is bound to, whatever its health: only the upstream decides whether it works."""
@@ -67,8 +82,9 @@ class TokenDesk:
     def refused(self, used: Pass, error: UpstreamError) -> bool:
         """Note what a refusal says of the token. True: there is a fresh secret, ask again with a new `Pass`.
 
-        A dead anonymous token is refreshed once for everybody: whoever comes second finds a newer generation. A
-        supplied token is never replaced silently: it is set aside for a person.
+        A dead anonymous token is refreshed once for everybody: whoever comes second finds a newer generation. Raises
+        what kept the fresh one from coming, if that may pass. A supplied token is never replaced silently: it is set
+        aside for a person.
         """
         token = used.token
         match error:
@@ -98,6 +114,8 @@ class TokenDesk:
                 return now.health is not TokenHealth.INVALID
             try:
                 fresh = self._upstream.anonymous_token(token.client_id)
+            except MAY_PASS:
+                raise
             except UpstreamError:
                 self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation)
                 return False

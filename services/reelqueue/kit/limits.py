@@ -10,3 +10,5 @@ HEARTBEAT_S: Final = 10.0
 """How often a worker renews all its leases in one statement."""
 SWEEP_S: Final = 5.0
 """How often the dispatcher looks for what fell between two chairs. The most that a lost doorbell costs."""
+CLAIMS_BEFORE_POISONED: Final = 3
+"""How often a job may bring its worker down without any progress before it is set aside."""

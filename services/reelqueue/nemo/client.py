@@ -17,14 +17,13 @@ from reelqueue.domain.upstream import (
     NemoSession,
     OutputSpec,
     RenderReport,
-    RenderUnknown,
     SessionState,
     TurnControl,
     TurnProgress,
     TurnReport,
     UploadedFile,
 )
-from reelqueue.errors import ResultUnusable, UpstreamError, UpstreamProtocolError
+from reelqueue.errors import RenderUnknown, ResultUnusable, UpstreamError, UpstreamProtocolError
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.http import httpx
 from reelqueue.nemo import endpoints, errors, renders, wire

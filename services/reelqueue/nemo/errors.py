@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from reelqueue.domain.upstream import Credential, RenderUnknown, TurnReport
+from reelqueue.domain.upstream import Credential, TurnReport
 from reelqueue.errors import (
     ClientIdMissing,
     CreditsExhausted,
@@ -26,6 +26,7 @@ from reelqueue.errors import (
     NotSent,
     RateLimited,
     RenderIdTaken,
+    RenderUnknown,
     SessionNotFound,
     TokenRejected,
     TurnFailed,

@@ -7,12 +7,14 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, literal, update
+from sqlalchemy import ColumnElement, case, func, literal, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from reelqueue.domain.channels import JOB, WORK
 from reelqueue.domain.claims import Change, Claim, ClaimLost
 from reelqueue.domain.jobs import Job, queue_of
+from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
@@ -62,13 +64,35 @@ class Claims:
                 announce(connection, row, change.event, change.event_data)
         return job_from(row)
 
+    def let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> bool:
+        """Give back a job that a live worker holds and works on no more, whatever its row says of the epoch.
+
+        For a worker in doubt: a claim or a write whose answer was lost. A crash is counted, so that a job that cannot
+        be worked on ends as poisoned. False: the worker does not hold it.
+        """
+        crashes = jobs.c.crashes + int(crashed)
+        statement = (
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.dispatch == "held", jobs.c.lease_owner == worker_id)
+            .values(
+                dispatch="idle",
+                lease_owner=None,
+                lease_epoch=jobs.c.lease_epoch + 1,
+                crashes=crashes,
+                due_at=case((crashes < CLAIMS_BEFORE_POISONED, func.now())),
+            )
+            .returning(func.pg_notify(WORK, ""))
+        )
+        with self._database.statement() as connection:
+            return connection.execute(statement).first() is not None
+
     def note_progress(self, claim: Claim, percent: int) -> None:
         """Show how far the step is. Progress never goes back. Raises `ClaimLost`."""
         statement = (
             update(jobs)
             .where(jobs.c.id == claim.job.id, jobs.c.lease_epoch == claim.epoch, jobs.c.lease_owner == claim.worker_id)
             .values(progress=func.greatest(jobs.c.progress, min(99, max(0, percent))))
-            .returning(func.pg_notify("rq_job", jobs.c.id))
+            .returning(func.pg_notify(JOB, jobs.c.id))
         )
         with self._database.statement() as connection:
             if connection.execute(statement).first() is None:
@@ -81,12 +105,20 @@ def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
         .where(
             jobs.c.id == claim.job.id,
             jobs.c.status == change.origin,
+            # Under one claim the same move may be made twice (the next instruction): a repeat of a write is told by it.
+            jobs.c.event_seq == claim.job.event_seq,
             jobs.c.lease_epoch == claim.epoch,
             jobs.c.lease_owner == claim.worker_id,
         )
         .values(**_values(change))
-        .returning(*CHANGED)
+        .returning(*CHANGED, *_wake(change))
     )
+
+
+def _wake(change: Change) -> tuple[ColumnElement[Any], ...]:
+    """A notice to the dispatcher when the job is due before it would look by itself."""
+    soon = change.hold == "release" and change.due_s is not None and change.due_s < SWEEP_S
+    return (func.pg_notify(WORK, ""),) if soon else ()
 
 
 def _values(change: Change) -> Mapping[str, Any]:

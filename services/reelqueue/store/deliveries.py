@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, RowMapping, Text, and_, func, insert, literal, select, update
 
+from reelqueue.domain.channels import WORK
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.outgoing import Attempt, AttemptRecord, DeliveryClaim, Message
 from reelqueue.errors import NotFound
@@ -67,6 +68,19 @@ class Deliveries:
                 drop_pending(connection, _M.id == message_id, _M.lease_owner == worker_id)
                 return None
             return self._claim_from(row, worker_id)
+
+    def let_go(self, message_id: str, worker_id: str) -> bool:
+        """Give back a message that a live worker holds without knowing it: the answer to its claim was lost.
+
+        False: the worker does not hold it.
+        """
+        statement = (
+            update(messages)
+            .where(_M.id == message_id, _M.dispatch == "held", _M.lease_owner == worker_id)
+            .values(dispatch="idle", lease_owner=None, lease_epoch=_M.lease_epoch + 1, due_at=func.now())
+        )
+        with self._database.statement() as connection:
+            return connection.execute(statement).rowcount == 1
 
     def record(
         self,
@@ -203,7 +217,9 @@ def _write(connection: Connection, claim: DeliveryClaim, attempt: AttemptRecord,
             literal(_storable(attempt.excerpt), Text),
         ),
     )
-    if connection.execute(kept.returning(_A.attempt)).first() is None:
+    # A next try may be due before the dispatcher would look by itself.
+    wake = (func.pg_notify(WORK, ""),) if end["dispatch"] == "idle" else ()
+    if connection.execute(kept.returning(_A.attempt, *wake)).first() is None:
         raise ClaimLost(claim.message_id)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from reelqueue.domain.channels import CANCEL, WORK
 from reelqueue.domain.intake import JobFilter
 from reelqueue.domain.jobs import EventType, Job, Status
 from reelqueue.errors import NotFound, StateConflict
@@ -71,7 +72,7 @@ class Jobs:
             if at_once:
                 announce(connection, changed_row, EventType.CANCELED)
             else:
-                connection.execute(select(func.pg_notify("rq_cancel", job_id), func.pg_notify("rq_work", "")))
+                connection.execute(select(func.pg_notify(CANCEL, job_id), func.pg_notify(WORK, "")))
             return job_from(changed_row)
 
 

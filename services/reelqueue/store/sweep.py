@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text
 from reelqueue.domain.jobs import EventType, Status
 from reelqueue.domain.rulings import public_error
 from reelqueue.errors import DeadlineExceeded, Poisoned, ReelqueueError
+from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import jobs
 
-CLAIMS_BEFORE_POISONED = 3
 BATCH = 500
 
 _FLAGS = text("""

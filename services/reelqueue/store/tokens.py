@@ -121,6 +121,18 @@ class UpstreamTokens:
             row = connection.execute(statement).mappings().first()
         return None if row is None else _token_from(row)
 
+    def cooled_in(self, tenant_id: str) -> float | None:
+        """Seconds until the first of the tenant's or the pool's tokens has cooled, by the database's clock.
+
+        `None` when none of them cools; 0 when one has cooled by now.
+        """
+        statement = select(func.min(_T.cooling_until) - func.now()).where(
+            or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)), _T.health == TokenHealth.COOLING
+        )
+        with self._database.statement() as connection:
+            left: timedelta | None = connection.execute(statement).scalar()
+        return None if left is None else max(0.0, left.total_seconds())
+
     def find(self, token_id: str) -> UpstreamToken:
         """One token, without its secret. Raises `NotFound`."""
         with self._database.statement() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Protocol
 
 from reelqueue.domain.claims import ClaimLost
@@ -21,6 +22,10 @@ class DeliveryStore(Protocol):
     """`store.deliveries.Deliveries`."""
 
     def claim(self, message_id: str, worker_id: str) -> DeliveryClaim | None:
+        """See there."""
+        ...
+
+    def let_go(self, message_id: str, worker_id: str) -> bool:
         """See there."""
         ...
 
@@ -74,12 +79,18 @@ class Deliverer:
 
     def deliver(self, message_id: str) -> None:
         """Try a message once. Safe to call for any id, any number of times."""
-        claim = self._store.claim(message_id, self._holder.worker_id)
+        worker_id = self._holder.worker_id
+        try:
+            claim = self._store.claim(message_id, worker_id)
+        except DependencyUnavailable:
+            # It may be ours without our knowing; nobody else would ever free it.
+            self._insist(worker_id, lambda: self._store.let_go(message_id, worker_id))
+            return
         if claim is None:
             self._metrics.claims_refused.labels("message").inc()
             return
         started_at = self._clock.now()
-        outcome = self._sender.send(claim.url, claim.payload, message_id=claim.message_id, secrets=claim.secrets)
+        outcome = self._send(claim)
         record = AttemptRecord(
             started_at=started_at,
             elapsed_ms=outcome.elapsed_ms,
@@ -88,20 +99,46 @@ class Deliverer:
             excerpt=outcome.response_excerpt,
         )
         retry_in_s = None if outcome.delivered or outcome.gone else self._retry_in_s(claim, outcome)
+        disable = outcome.gone and claim.endpoint_id is not None
         try:
-            self._store.record(
-                claim,
-                record,
-                delivered=outcome.delivered,
-                retry_in_s=retry_in_s,
-                disable_endpoint=outcome.gone and claim.endpoint_id is not None,
+            self._insist(
+                worker_id,
+                lambda: self._store.record(
+                    claim, record, delivered=outcome.delivered, retry_in_s=retry_in_s, disable_endpoint=disable
+                ),
             )
         except ClaimLost:
             self._metrics.claims_lost.labels("message").inc()
-        except DependencyUnavailable:
-            # The row stays held until our lease ends; then it is sent again under the same id.
-            log.warning("message.database_lost", message=claim.message_id)
         self._tell(claim, outcome, retry_in_s)
+
+    def _send(self, claim: DeliveryClaim) -> DeliveryOutcome:
+        try:
+            return self._sender.send(claim.url, claim.payload, message_id=claim.message_id, secrets=claim.secrets)
+        except Exception:
+            # A bug must not leave a row behind that nobody will ever look at again.
+            log.exception("message.try_crashed", message=claim.message_id)
+            return DeliveryOutcome(
+                delivered=False,
+                status=None,
+                error_class="internal",
+                elapsed_ms=0,
+                response_excerpt="",
+                retry_after_s=None,
+            )
+
+    def _insist(self, worker_id: str, write: Callable[[], object]) -> None:
+        """Write once the database answers, or our name is another: then the sweep has freed what we held.
+
+        A write that is repeated after its answer was lost says `ClaimLost`: the row is as we meant it to be.
+        """
+        while self._holder.worker_id == worker_id:
+            try:
+                write()
+            except DependencyUnavailable:
+                log.warning("message.database_lost", worker=worker_id)
+                self._clock.sleep(1.0)
+            else:
+                return
 
     def _retry_in_s(self, claim: DeliveryClaim, outcome: DeliveryOutcome) -> float | None:
         now = self._clock.now()

@@ -25,8 +25,9 @@ EXCERPT_BYTES: Final = 4 * 1024
 _GONE: Final = 410
 _KEPT_CONTROLS: Final = frozenset("\t\n\r")
 
-ErrorClass = Stage | Literal["forbidden"]
-"""The stage at which a try failed. `forbidden`: the egress rule refused the URL, and nothing was sent."""
+ErrorClass = Stage | Literal["forbidden", "internal"]
+"""The stage at which a try failed. `forbidden`: the egress rule refused the URL, and nothing was sent. `internal`: a
+mistake of ours."""
 
 
 class Poster(Protocol):

@@ -10,9 +10,10 @@ import random
 import ssl
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from reelqueue.domain.channels import JOB
-from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver
+from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver, tls_context
 from reelqueue.files.blobs import BlobStore
 from reelqueue.files.intake import InputFetcher
 from reelqueue.files.job_results import JobResults
@@ -216,19 +217,27 @@ class Services:
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
         """One for all connections: making one costs 20 to 40 ms."""
-        return ssl.create_default_context()
+        return tls_context()
 
     @cached_property
     def egress(self) -> EgressClient:
         """The only way to hosts that others name."""
-        policy = EgressPolicy(allow=self.settings.egress_allow)
+        return self._egress(EgressPolicy(allow=self.settings.egress_allow))
+
+    @cached_property
+    def source_egress(self) -> EgressClient:
+        """The way to input URLs, which may not lead back into the upstream's own API."""
+        upstream = urlsplit(self.settings.nemo.api_url).netloc.rpartition("@")[2]
+        return self._egress(EgressPolicy(allow=self.settings.egress_allow, own_hosts=frozenset({upstream})))
+
+    def _egress(self, policy: EgressPolicy) -> EgressClient:
         return EgressClient(policy, SystemResolver(), ssl_context=self.ssl_context, clock=self.clock)
 
     @cached_property
     def input_fetcher(self) -> InputFetcher:
         """Fetches input URLs."""
         fetch_s = self.settings.files.fetch_s
-        return InputFetcher(self.egress, self.spool, limits=self.file_limits, deadline_s=fetch_s)
+        return InputFetcher(self.source_egress, self.spool, limits=self.file_limits, deadline_s=fetch_s)
 
     @cached_property
     def results(self) -> JobResults:

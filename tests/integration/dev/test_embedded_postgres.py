@@ -24,6 +24,7 @@ from reelqueue.dev.cluster import make_cluster
 from reelqueue.dev.errors import DirectoryInUse, DiskFull, ServerFailed
 from reelqueue.dev.leftovers import servers_in
 from reelqueue.dev.postgres import EmbeddedPostgres
+from reelqueue.dev.supervisor import Supervisor
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,28 @@ def test_data_survive_a_crash(server: EmbeddedPostgres) -> None:
     server.start()
     assert server.pid != before
     assert query(server.url, "SELECT value FROM crashed") == 42
+
+
+def test_a_supervisor_starts_it_again_where_it_was(
+    server: EmbeddedPostgres, tmp_path: Path, eventually: Eventually
+) -> None:
+    server.start()
+    url, before = server.url, server.pid
+    query(url, "CREATE TABLE supervised AS SELECT 42 AS value")
+    supervisor = Supervisor([], tmp_path / "logs")
+    supervisor.adopt(server.role(), server.process)
+    supervisor.start()
+    try:
+        with psycopg.connect(url):  # its own process outlives the parent for a moment, and holds its memory
+            server.kill()
+        eventually(lambda: supervisor.pids().get("postgres", before) != before and server.is_ready())
+        assert server.url == url
+        assert query(url, "SELECT value FROM supervised") == 42
+        server.create_database("after")
+        server.drop_database("after")
+    finally:
+        supervisor.stop()
+    assert not servers_in("postgres", server._cluster)
 
 
 def test_it_runs_as_nobody_for_root_and_as_oneself_otherwise(server: EmbeddedPostgres) -> None:
@@ -213,6 +236,7 @@ STARTER = """
 import sys
 from pathlib import Path
 from reelqueue.dev.postgres import EmbeddedPostgres
+from reelqueue.dev.supervisor import Supervisor
 server = EmbeddedPostgres(Path(sys.argv[1]), durable=False, tethered=sys.argv[2] == "tethered")
 server.start()
 print(server.pid, flush=True)

@@ -19,7 +19,8 @@ from fixtures.eventually import Eventually
 from reelqueue.dev.postgres import EmbeddedPostgres
 from reelqueue.files.spool import RawFile, Spool, open_exclusive
 
-PICTURE = uploads.form(uploads.field_part("instruction", "x"), uploads.file_part("a.png", media.png(300, 300)))
+LARGE_PNG = media.png(300, 300, between=media.png_chunk(b"prVt", bytes(200_000)))
+PICTURE = uploads.form(uploads.field_part("instruction", "x"), uploads.file_part("a.png", LARGE_PNG))
 
 
 def post_picture(tenant: TenantClient) -> httpx.Response:

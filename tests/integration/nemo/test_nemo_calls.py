@@ -17,7 +17,6 @@ from reelqueue.domain.upstream import (
     LocalFile,
     OutputSpec,
     RenderPhase,
-    RenderUnknown,
     TurnControl,
 )
 from reelqueue.nemo.client import NemoClient
@@ -219,8 +218,8 @@ def test_a_file_of_ours_that_is_gone_is_our_error(closed_port: str, connect: Any
         ("upload_urls", 200, {"code": 4001}, tree.FileUnsupportedUpstream),
         ("submit_render", 402, {"detail": "plan"}, tree.ExportNotAllowed),
         ("submit_render", 200, {"success": False, "error": "duplicate id"}, tree.RenderIdTaken),
-        ("render_report", 404, {"detail": "Not Found"}, RenderUnknown),
-        ("download_render", 404, {"detail": "Not Found"}, RenderUnknown),
+        ("render_report", 404, {"detail": "Not Found"}, tree.RenderUnknown),
+        ("download_render", 404, {"detail": "Not Found"}, tree.RenderUnknown),
         ("claim_token", 500, b"Internal Server Error", tree.UpstreamUnavailable),
         ("create_session", 200, b"<html>welcome</html>", tree.UpstreamProtocolError),
         ("create_session", 302, b"", tree.UpstreamProtocolError),
@@ -424,9 +423,14 @@ def test_a_body_of_exactly_the_cap_is_read(serve: Any, connect: Any, credential:
 
 
 def test_a_compressed_answer_is_not_unpacked(serve: Any, connect: Any, credential: Credential) -> None:
-    server: RawServer = serve(always(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}))
+    got = bytearray()
+    server: RawServer = serve(always(EVERYTHING, headers={"Content-Encoding": "gzip"}))
     with pytest.raises(tree.UpstreamProtocolError):
         connect(server).balance(credential)
+    server = serve(always(b"film", content_type="video/mp4", headers={"Content-Encoding": "br"}))
+    with pytest.raises(tree.UpstreamProtocolError):
+        connect(server).download_render(credential, "r", got.extend, max_bytes=99)
+    assert got == b""
 
 
 @pytest.mark.parametrize("where", ["head", "body"])
@@ -508,7 +512,8 @@ def test_a_download_over_the_limit(announced: object, serve: Any, connect: Any, 
     def handle(peer: Peer) -> None:
         peer.read_request()
         if announced:
-            peer.reply(b"x" * 5000, content_type="video/mp4")
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 2001\r\n\r\nfilm")
+            peer.wait_for_close()
         else:
             peer.start_stream(content_type="video/mp4")
             while True:

@@ -215,15 +215,30 @@ def test_time_lost_in_the_gate_counts(serve: Any, connect: Any, credential: Cred
     assert server.bytes_received == 0
 
 
-def test_no_connection_no_gate(
-    serve: Any, connect: Any, credential: Credential, closed_port: str, server_tls: ssl.SSLContext
+def test_one_try_to_connect_and_without_a_connection_no_gate(
+    serve: Any,
+    connect: Any,
+    credential: Credential,
+    closed_port: str,
+    server_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened: list[int] = []
+    tried: list[object] = []
+    create = socket.create_connection
+
+    def spy(address: Any, *args: Any) -> socket.socket:
+        tried.append(address)
+        return create(address, *args)
+
+    monkeypatch.setattr(socket, "create_connection", spy)
     server: RawServer = serve(stream(events(DONE)), ssl_context=server_tls)
     untrusting = connect(server, tls=ssl.create_default_context())
     for client in (connect(closed_port), untrusting, connect("http://nemo.invalid")):
         with pytest.raises(tree.NotSent):
             turn(client, credential, gate=lambda: opened.append(1))
+    monkeypatch.undo()
+    assert len(tried) == 3
     assert opened == []
     assert server.requests == []
 
@@ -297,6 +312,9 @@ def test_a_refusal_before_the_stream(
         (502, b"<html>", "text/html"),
         (503, {"code": 429}, "application/json"),
         (504, b"", None),
+        (500, events(DONE), "text/event-stream"),
+        (400, events(DONE), "text/event-stream"),
+        (206, events(DONE), "text/event-stream"),
     ],
 )
 def test_an_answer_that_proves_nothing_leaves_the_turn_open(
@@ -347,7 +365,7 @@ def test_a_refusal_over_the_cap_leaves_the_turn_open(
 
 def test_a_compressed_stream_leaves_the_turn_open(serve: Any, connect: Any, credential: Credential) -> None:
     server: RawServer = serve(
-        always(b"\x1f\x8b", content_type="text/event-stream", headers={"Content-Encoding": "gzip"})
+        always(events(DONE), content_type="text/event-stream", headers={"Content-Encoding": "gzip"})
     )
     assert cut(connect(server), credential).reason is CutReason.UNREADABLE
 

@@ -75,9 +75,9 @@ def test_drop_at_a_byte_and_the_work_goes_on(twin, user, at_byte):
 
 def test_drop_and_the_work_never_was(twin, user):
     project = user.project()
-    twin.fault("run_sse", "drop", at_byte=100, work="cancelled")
+    twin.fault("run_sse", "drop", at_byte=100, work="canceled")
     project.cut("animate this photo")
-    assert project.ended_turn()["outcome"] == "cancelled"
+    assert project.ended_turn()["outcome"] == "canceled"
     assert project.state()["draft"] == {}
     assert user.balance() == {"available": 1000, "frozen": 0, "total": 1000}
 
@@ -89,7 +89,7 @@ def test_drop_late_and_the_work_is_undone(twin, user):
     other = user.project()
     twin.fault("run_sse", "drop", at_byte=between_the_stages, work="cancelled")
     other.cut("animate this photo")
-    assert other.ended_turn()["outcome"] == "cancelled"
+    assert other.ended_turn()["outcome"] == "canceled"
     assert other.state()["draft"] == {}
     assert other.charges() == [("generate", 100, "released")]
 
@@ -186,7 +186,7 @@ def test_reset_after_a_turn_has_started(twin, user):
     assert len(project.turns()) == 1
     twin.fault("run_sse", "reset_after", work="cancelled")
     project.cut("add a title 'B'")
-    assert project.ended_turn()["outcome"] == "cancelled"
+    assert project.ended_turn()["outcome"] == "canceled"
 
 
 def test_a_render_whose_answer_was_lost_exists(twin, user):

@@ -251,7 +251,7 @@ def test_work_stops_when_the_client_leaves_if_so_set(twin, user):
     twin.settings(on_disconnect="cancel", speed=10)
     project = user.project()
     project.leave("animate this photo")
-    assert project.ended_turn()["outcome"] == "cancelled"
+    assert project.ended_turn()["outcome"] == "canceled"
     assert project.state()["draft"] == {}
     assert project.charges() == [("generate", 100, "released")]
 

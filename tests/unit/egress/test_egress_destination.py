@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelqueue.egress.destination import Destination, follow, parse
-from reelqueue.egress.errors import UrlInvalid
+from reelqueue.errors import UrlInvalid
 
 pytestmark = pytest.mark.unit
 

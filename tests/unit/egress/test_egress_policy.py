@@ -4,7 +4,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from reelqueue.egress.errors import DestinationForbidden, UrlInvalid
+from reelqueue.egress.errors import DestinationForbidden
+from reelqueue.errors import UrlInvalid
 from reelqueue.egress.policy import WEB_PORTS, EgressPolicy, parse_networks
 
 pytestmark = pytest.mark.unit

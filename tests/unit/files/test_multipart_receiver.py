@@ -215,7 +215,7 @@ def test_boundaries_as_clients_write_them(parameters: str, tmp_path: Path):
         'Content-Disposition: form-data; name=""',
         'Content-Disposition: form-data; name="a\0b"',
         f'Content-Disposition: form-data; name="{"a" * 101}"',
-        'Content-Disposition: form-data; name="a"; name="b"',
+        'Content-Disposition: form-data; name="a"; name="a"',
         'Content-Disposition: form-data; name="files"; filename="a.png"; filename="b.exe"',
         "Content-Disposition: form-data; name=files; filename*=UTF-8''a.png; filename=a.png",
         "Content-Disposition: form-data; name*=UTF-8''a",
@@ -223,7 +223,7 @@ def test_boundaries_as_clients_write_them(parameters: str, tmp_path: Path):
         "Content-Disposition: form-data; name=a b",
         "Content-Disposition: form-data name=a",
         "Content-Disposition: ",
-        "Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b",
+        "Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=a",
         "Content-Disposition: form-data; name=a\r\nContent-Type: nonsense",
         "Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64",
         "Content-Disposition: form-data; name=a\r\n folded",
@@ -232,7 +232,8 @@ def test_boundaries_as_clients_write_them(parameters: str, tmp_path: Path):
     ],
 )
 def test_part_headers_that_are_refused(header: str, tmp_path: Path):
-    assert refused(form(part(PNG, header)), tmp_path).code == "multipart_invalid"
+    content = PNG if "files" in header else b"text"
+    assert refused(form(part(content, header)), tmp_path).code == "multipart_invalid"
 
 
 @pytest.mark.parametrize(
@@ -353,6 +354,16 @@ def test_a_client_that_leaves(share: float, tmp_path: Path):
         receiver.abort()
         receiver.abort()
         assert temporary(tmp_path) == []
+
+
+def test_an_unfinished_form_cleans_up_by_itself(tmp_path: Path):
+    upload = form(file_part("a.png", PNG), file_part("b.png", PNG))
+    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS)
+    receiver.feed(upload.body[:-100])
+    assert len(temporary(tmp_path)) == 2
+    with pytest.raises(MultipartInvalid):
+        receiver.finish()
+    assert temporary(tmp_path) == []
 
 
 def test_an_unfinished_form(tmp_path: Path):

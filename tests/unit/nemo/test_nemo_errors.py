@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from reelqueue import errors as tree
-from reelqueue.domain.upstream import Credential, RenderUnknown, TurnCut, TurnEnd, TurnReport
+from reelqueue.domain.upstream import Credential, TurnCut, TurnEnd, TurnReport
 from reelqueue.nemo import errors
 from reelqueue.nemo.envelope import Answer, Refusal, RefusalKind, open_answer
 from reelqueue.nemo.errors import BODY_CODES, DEFINITE, PER_CALL, PROVEN_UNSENT, STATUSES, Call
@@ -62,9 +62,9 @@ def test_nothing_of_the_contract_is_unmapped(number: int, expected: type, call: 
         (Call.UPLOAD, 413, tree.FileTooLargeUpstream),
         (Call.RENDER_SUBMIT, 413, tree.UpstreamRequestInvalid),
         (Call.RENDER_SUBMIT, 409, tree.RenderIdTaken),
-        (Call.RENDER_POLL, 404, RenderUnknown),
-        (Call.RENDER_CANCEL, 404, RenderUnknown),
-        (Call.RENDER_DOWNLOAD, 404, RenderUnknown),
+        (Call.RENDER_POLL, 404, tree.RenderUnknown),
+        (Call.RENDER_CANCEL, 404, tree.RenderUnknown),
+        (Call.RENDER_DOWNLOAD, 404, tree.RenderUnknown),
         (Call.BALANCE, 404, tree.UpstreamRequestInvalid),
         (Call.CREATE_SESSION, 409, tree.UpstreamRequestInvalid),
         (Call.BALANCE, 418, tree.UpstreamRequestInvalid),

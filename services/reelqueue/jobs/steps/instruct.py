@@ -111,7 +111,7 @@ class InstructStep:
 
         def gate() -> None:
             self._turns.begin_sending(claim, position)
-            if not self._lease.is_good:
+            if not self._lease.is_good_for(claim.worker_id):
                 raise LeaseTooShort
 
         control = TurnControl(gate, self._limits)

@@ -13,13 +13,14 @@ from reelqueue.domain.claims import Claim
 from reelqueue.domain.drafts import is_exportable
 from reelqueue.domain.jobs import Output, Status, WaitingReason
 from reelqueue.domain.sessions import Project, Render, RenderState
-from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport, RenderUnknown
+from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Fail, Learned, Snooze, Verdict
 from reelqueue.errors import (
     NoTimeline,
     RenderFailed,
     RenderIdTaken,
     RenderTimedOut,
+    RenderUnknown,
     SessionNotFound,
     UpstreamProtocolError,
     UpstreamUnavailable,

@@ -1,0 +1,109 @@
+"""`GET /v1/jobs/{id}/result`."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import pytest
+
+from fakes.gateway import RunningGateway, TenantClient, assert_problem
+from fakes.gateway_jobs import TO_SUCCESS
+from reelqueue.files.keys import result_key
+
+VIDEO = random.Random(7).randbytes(200_001)
+SHA256 = hashlib.sha256(VIDEO).hexdigest()
+ETAG = f'"{SHA256}"'
+
+
+@pytest.fixture
+def done(tenant: TenantClient, gateway: RunningGateway) -> str:
+    """The path of a result."""
+    job = tenant.job()["id"]
+    key = result_key(tenant.tenant_id, job)
+    spooled = gateway.services.spool.receive(max_bytes=len(VIDEO))
+    spooled.write(VIDEO)
+    spooled.finish()
+    gateway.services.blobs.keep(spooled, key)
+    gateway.driver.succeed(job, blob_key=key, sha256=SHA256, size=len(VIDEO))
+    result = tenant.get(f"/v1/jobs/{job}").json()["result"]
+    assert "blob_key" not in result
+    return str(result["url"])
+
+
+def test_the_whole_file(tenant: TenantClient, done: str) -> None:
+    response = tenant.get(done)
+    assert response.status_code == 200
+    assert response.content == VIDEO
+    job = done.split("/")[3]
+    assert response.headers["content-type"] == "video/mp4"
+    assert response.headers["content-disposition"] == f'attachment; filename="{job}.mp4"'
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["etag"] == ETAG
+    assert response.headers["accept-ranges"] == "bytes"
+    assert "no-cache" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-199999", 100, 200_000),
+        ("bytes=200000-", 200_000, 200_001),
+        ("bytes=-5", 199_996, 200_001),
+        ("bytes=-9999999", 0, 200_001),
+        ("bytes=5-99999999999", 5, 200_001),
+    ],
+)
+def test_a_part(tenant: TenantClient, done: str, asked: str, start: int, end: int) -> None:
+    response = tenant.get(done, headers={"Range": asked})
+    assert response.status_code == 206
+    assert response.headers["content-range"] == f"bytes {start}-{end - 1}/{len(VIDEO)}"
+    assert response.headers["content-length"] == str(end - start)
+    assert response.content == VIDEO[start:end]
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-,0-,0-", "bytes=5-4", "bytes=-", "lines=1-2", "bytes=a-b"])
+def test_ranges_that_are_ignored(tenant: TenantClient, done: str, asked: str) -> None:
+    response = tenant.get(done, headers={"Range": asked})
+    assert (response.status_code, response.content) == (200, VIDEO)
+
+
+@pytest.mark.parametrize("asked", ["bytes=200001-", "bytes=-0", "bytes=999999-1000000"])
+def test_a_range_behind_the_end(tenant: TenantClient, done: str, asked: str) -> None:
+    response = tenant.get(done, headers={"Range": asked})
+    assert_problem(response, 416, "range_not_satisfiable")
+    assert response.headers["content-range"] == f"bytes */{len(VIDEO)}"
+
+
+def test_conditions(tenant: TenantClient, done: str) -> None:
+    assert tenant.get(done, headers={"If-None-Match": ETAG}).status_code == 304
+    assert tenant.get(done, headers={"If-None-Match": f'"other", W/{ETAG}'}).status_code == 304
+    assert tenant.get(done, headers={"If-None-Match": '"other"'}).status_code == 200
+    part = {"Range": "bytes=0-9"}
+    assert tenant.get(done, headers={**part, "If-Range": ETAG}).status_code == 206
+    assert tenant.get(done, headers={**part, "If-Range": '"other"'}).content == VIDEO
+
+
+def test_head_says_what_get_would_send(tenant: TenantClient, done: str) -> None:
+    response = tenant.head(done)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-length"] == str(len(VIDEO))
+    assert response.headers["etag"] == ETAG
+    assert tenant.head(done, headers={"Range": "bytes=0-9"}).headers["content-length"] == "10"
+
+
+def test_not_ready_is_409_and_gone_is_410(tenant: TenantClient, gateway: RunningGateway, done: str) -> None:
+    job = tenant.job()["id"]
+    problem = assert_problem(tenant.get(f"/v1/jobs/{job}/result"), 409, "state_conflict")
+    assert problem["job_status"] == "queued"
+    gateway.driver.move(job, *TO_SUCCESS[:3])
+    assert_problem(tenant.get(f"/v1/jobs/{job}/result"), 409, "state_conflict")
+    gateway.services.blobs.delete(result_key(tenant.tenant_id, done.split("/")[3]))
+    assert_problem(tenant.get(done), 410, "result_gone")
+    assert tenant.head(done).status_code == 410
+
+
+def test_another_tenant_finds_nothing(other_tenant: TenantClient, done: str) -> None:
+    assert_problem(other_tenant.get(done), 404, "not_found")
+    assert other_tenant.head(done).status_code == 404

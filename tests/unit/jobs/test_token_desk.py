@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fakes.engine import TENANT, TOKEN, MemoryTokens, World
+from fakes.upstream import ScriptedUpstream
+from reelqueue.domain.tokens import TokenHealth, TokenKind
+from reelqueue.errors import (
+    CreditsExhausted,
+    NotSent,
+    NoUpstreamToken,
+    RateLimited,
+    SessionNotFound,
+    TokenRejected,
+    UpstreamForbidden,
+    UpstreamProtocolError,
+    UpstreamUnavailable,
+)
+from reelqueue.jobs.token_desk import DEFAULT_COOLING_S, TokenDesk
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def tokens(world):
+    return MemoryTokens(world)
+
+
+@pytest.fixture
+def upstream():
+    return ScriptedUpstream()
+
+
+@pytest.fixture
+def desk(tokens, upstream):
+    return TokenDesk(tokens, upstream, anonymous_client_id=None)
+
+
+@pytest.fixture
+def anonymous(tokens, upstream):
+    return TokenDesk(tokens, upstream, anonymous_client_id="client")
+
+
+def failing_once(error):
+    """A call that raises on the first secret and works with any other."""
+
+    def call(credential):
+        if credential.token == "s1":
+            raise error
+        return credential.token
+
+    return call
+
+
+# --- choosing ---------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_a_token_or_there_is_none(world, desk):
+    with pytest.raises(NoUpstreamToken):
+        desk.for_new_project(TENANT)
+    world.add_token()
+    assert desk.for_new_project(TENANT).id == TOKEN
+
+
+def test_an_anonymous_token_is_fetched_only_where_that_is_allowed_and_nothing_else_is_there(world, anonymous, upstream):
+    world.add_token()
+    assert anonymous.for_new_project(TENANT).id == TOKEN
+    world.tokens.clear()
+    assert anonymous.for_new_project(TENANT).kind is TokenKind.ANONYMOUS
+    assert anonymous.for_new_project(TENANT).kind is TokenKind.ANONYMOUS
+    assert len(upstream.calls("anonymous_token")) == 1
+
+
+def test_many_who_need_the_first_anonymous_token_fetch_one(anonymous, upstream):
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(lambda _: anonymous.for_new_project(TENANT).id, range(20)))
+    assert len(set(found)) == 1
+    assert len(upstream.calls("anonymous_token")) == 1
+
+
+def test_tokens_that_only_cool_are_waited_for(world, desk):
+    world.add_token()
+    desk.refused(desk.for_token(TOKEN), RateLimited(retry_after=17))
+    with pytest.raises(RateLimited) as caught:
+        desk.for_new_project(TENANT)
+    assert caught.value.retry_after == 17
+
+
+def test_no_token_is_fetched_to_get_around_a_pause(world, anonymous, upstream):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    anonymous.refused(anonymous.for_token(TOKEN), RateLimited())
+    with pytest.raises(RateLimited):
+        anonymous.for_new_project(TENANT)
+    assert upstream.calls("anonymous_token") == []
+
+
+# --- what a refusal says ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(7.0, 7.0), (None, DEFAULT_COOLING_S)])
+def test_a_429_cools_the_token(world, desk, tokens, asked, pause):
+    world.add_token()
+    with pytest.raises(RateLimited):
+        desk.using(TOKEN, failing_once(RateLimited(retry_after=asked)))
+    assert tokens.marks == [(TokenHealth.COOLING, 1, pause)]
+
+
+def test_no_credits_exhaust_it(world, desk, tokens):
+    world.add_token()
+    with pytest.raises(CreditsExhausted):
+        desk.using(TOKEN, failing_once(CreditsExhausted()))
+    assert tokens.marks == [(TokenHealth.EXHAUSTED, 1, None)]
+
+
+def test_a_supplied_token_that_is_dead_is_set_aside_and_never_replaced(world, desk, anonymous, tokens, upstream):
+    world.add_token()
+    for one in (desk, anonymous):
+        with pytest.raises(TokenRejected):
+            one.using(TOKEN, failing_once(TokenRejected()))
+    assert tokens.marks == [(TokenHealth.INVALID, 1, None)] * 2
+    assert upstream.calls("anonymous_token") == []
+    assert world.secrets[TOKEN] == "s1"
+
+
+@pytest.mark.parametrize("error", [SessionNotFound(), UpstreamUnavailable(), UpstreamForbidden(), NotSent()])
+def test_other_errors_say_nothing_of_the_token(world, desk, tokens, error):
+    world.add_token()
+    with pytest.raises(type(error)):
+        desk.using(TOKEN, failing_once(error))
+    assert tokens.marks == []
+
+
+# --- refreshing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_anonymous_token_is_refreshed_and_the_call_repeated(world, desk, upstream):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    assert desk.using(TOKEN, failing_once(TokenRejected())) == "nmv_usr_fresh"
+    assert upstream.calls("anonymous_token") == [{"client_id": "client"}]
+
+
+def test_fifty_who_meet_it_at_once_refresh_it_once(world, desk, upstream):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    together = threading.Barrier(50)
+
+    def call(credential):
+        if credential.token == "s1":
+            together.wait()
+            raise TokenRejected
+        return credential.token
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: desk.using(TOKEN, call), range(50)))
+    assert answers == ["nmv_usr_fresh"] * 50
+    assert len(upstream.calls("anonymous_token")) == 1
+    assert world.tokens[TOKEN].generation == 2
+
+
+def test_a_fresh_secret_that_is_refused_too_is_not_asked_about_again_and_again(world, desk, upstream):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    calls = []
+
+    def call(credential):
+        calls.append(credential.token)
+        raise TokenRejected
+
+    with pytest.raises(TokenRejected):
+        desk.using(TOKEN, call)
+    assert calls == ["s1", "nmv_usr_fresh"]
+    assert len(upstream.calls("anonymous_token")) == 1
+
+
+def test_a_refresh_that_is_refused_marks_the_token(world, desk, upstream, tokens):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    upstream.script("anonymous_token", UpstreamForbidden())
+    with pytest.raises(TokenRejected):
+        desk.using(TOKEN, failing_once(TokenRejected()))
+    assert tokens.marks == [(TokenHealth.INVALID, 1, None)]
+
+
+@pytest.mark.parametrize(
+    "error", [NotSent(), UpstreamUnavailable(), UpstreamProtocolError(), RateLimited(retry_after=60)]
+)
+def test_a_refresh_that_only_failed_is_tried_again_later(world, desk, upstream, tokens, error):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    upstream.script("anonymous_token", error)
+    with pytest.raises(type(error)) as caught:
+        desk.using(TOKEN, failing_once(TokenRejected()))
+    assert caught.value.retry_after == error.retry_after
+    assert tokens.marks == []
+    assert world.tokens[TOKEN].health is TokenHealth.OK
