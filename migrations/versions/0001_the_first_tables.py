@@ -226,7 +226,7 @@ def upgrade() -> None:
             name=op.f("ck_jobs_work_was_admitted"),
         ),
         sa.CheckConstraint(
-            "status IN ('queued', 'uploading', 'instructing', 'requires_input', 'rendering', 'saving', 'succeeded', 'failed', 'canceled')",
+            "status IN ('queued', 'uploading', 'instructing', 'requires_input', 'rendering', 'saving', 'succeeded', 'failed', 'canceled')",  # noqa: E501
             name=op.f("ck_jobs_status_known"),
         ),
         sa.CheckConstraint(
@@ -342,12 +342,15 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("asset", sa.Text(), nullable=True),
         sa.Column("asset_id", sa.Text(), nullable=True),
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), server_default=sa.text("'pending'"), nullable=False),
         sa.CheckConstraint("state IN ('pending', 'sending', 'sent')", name=op.f("ck_job_inputs_state_known")),
-        sa.CheckConstraint("(asset_id IS NULL) <> (url IS NULL)", name=op.f("ck_job_inputs_asset_or_url")),
-        sa.ForeignKeyConstraint(["asset_id"], ["assets.id"], name=op.f("fk_job_inputs_asset_id_assets")),
+        sa.CheckConstraint("(asset IS NULL) <> (url IS NULL)", name=op.f("ck_job_inputs_asset_or_url")),
+        sa.ForeignKeyConstraint(
+            ["asset_id"], ["assets.id"], name=op.f("fk_job_inputs_asset_id_assets"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_inputs_job_id_jobs")),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_job_inputs_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("job_id", "position", name=op.f("pk_job_inputs")),

@@ -69,15 +69,19 @@ class Dispatcher:
             try:
                 now = self._clock.monotonic()
                 if now >= next_sweep:
-                    self.sweep_once()
                     next_sweep = now + SWEEP_S
+                    self.sweep_once()
                 if now >= next_cleaning:
-                    self._clean()
                     next_cleaning = now + CLEAN_S
+                    self._clean()
                 self.dispatch_once()
                 pause = self._pause(next_sweep)
             except DependencyUnavailable as error:
                 log.warning("dispatch.database_lost", error=str(error))
+                pause = 1.0
+            except Exception:
+                # A repair that breaks must not keep the healthy jobs from their turn.
+                log.exception("dispatch.round_crashed")
                 pause = 1.0
             self._wake.wait(pause)
 

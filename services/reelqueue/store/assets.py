@@ -13,7 +13,7 @@ from reelqueue.domain.intake import NewAsset
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import assets, job_inputs
+from reelqueue.store.tables import assets, job_inputs, jobs
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _A = assets.c
@@ -74,19 +74,20 @@ class Assets:
     def delete(self, tenant_id: str, asset_id: str) -> str | None:
         """Forget an asset. Returns the key of the blob to delete now, or `None` while another asset has the same bytes.
 
-        Raises `NotFound`, or `StateConflict` when a job names it; a job that is accepted at the same moment wins or
-        finds the asset gone, never half of both.
+        Raises `NotFound`, or `StateConflict` while a live job uses it; jobs that ended keep its id as a word. A job
+        accepted at the same moment wins, and the asset stays, or finds the asset gone: the row is locked first, and
+        the lock waits for whoever is about to name it.
         """
-        unused = ~exists().where(job_inputs.c.asset_id == _A.id)
-        statement = delete(assets).where(_A.tenant_id == tenant_id, _A.id == asset_id, unused).returning(_A.blob_key)
-        in_use = StateConflict("A job uses this asset.")
-        refused = {"fk_job_inputs_asset_id_assets": in_use}
-        with refusing(refused), self._database.transaction() as connection:
-            blob_key = connection.execute(statement).scalar()
-            if blob_key is None:
-                if _exists(connection, tenant_id, _A.id == asset_id):
-                    raise in_use
+        mine = (_A.tenant_id == tenant_id, _A.id == asset_id)
+        in_use = exists().where(
+            job_inputs.c.asset_id == _A.id, job_inputs.c.job_id == jobs.c.id, jobs.c.dispatch != "done"
+        )
+        with self._database.transaction() as connection:
+            if connection.execute(select(_A.id).where(*mine).with_for_update()).first() is None:
                 raise NotFound
+            blob_key = connection.execute(delete(assets).where(*mine, ~in_use).returning(_A.blob_key)).scalar()
+            if blob_key is None:
+                raise StateConflict("A job uses this asset.")
             return None if _exists(connection, tenant_id, _A.blob_key == blob_key) else str(blob_key)
 
     def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Asset]:

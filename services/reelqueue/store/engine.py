@@ -26,6 +26,8 @@ def make_engine(url: str, *, pool_size: int = 10, application: str = "reelqueue"
         pool_timeout=10,
         pool_pre_ping=False,
         pool_recycle=1800,
+        # Parameters hold secrets and what tenants wrote; an exception must not carry them into a log.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": application,

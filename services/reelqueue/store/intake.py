@@ -17,15 +17,17 @@ from sqlalchemy.dialects.postgresql import insert
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Billing, EventType, Job, JobEvent, JobInput, Status, Waiting, WaitingReason
 from reelqueue.domain.messages import webhook_payload
-from reelqueue.errors import IdempotencyKeyReused
+from reelqueue.errors import IdempotencyKeyReused, NotFound
 from reelqueue.kit.clock import Clock, rfc3339
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
 from reelqueue.store.group_commit import GroupCommit
 from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
 from reelqueue.store.tables import assets, idempotency_keys, jobs
+from reelqueue.store.violations import refusing
 
 KEY_LIFETIME = timedelta(hours=24)
+_ASSET_GONE = {"fk_job_inputs_asset_id_assets": NotFound("An input's asset was deleted meanwhile.", pointer="/inputs")}
 
 _ACCEPT = text("""
 WITH given AS MATERIALIZED (
@@ -49,8 +51,8 @@ WITH given AS MATERIALIZED (
     FROM accepted
     RETURNING id
 ), brought AS (
-    INSERT INTO job_inputs (job_id, position, tenant_id, asset_id, url)
-    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.url
+    INSERT INTO job_inputs (job_id, position, tenant_id, asset, asset_id, url)
+    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.asset_id, i.url
     FROM accepted a, jsonb_to_recordset(a.inputs) AS i (position integer, asset_id text, url text)
 ), told AS (
     INSERT INTO job_events (id, job_id, seq, tenant_id, type, created_at)
@@ -131,13 +133,13 @@ class JobIntake:
             return connection.execute(statement).rowcount
 
     def _accept_many(self, rows: Sequence[_Row]) -> Sequence[bool]:
-        with self._database.statement() as connection:
+        with refusing(_ASSET_GONE), self._database.statement() as connection:
             made = _insert(connection, rows)
         return [row.job.id in made for row in rows]
 
     def _accept_with_assets(self, new: NewJob) -> Job | bool:
         """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
-        with self._database.transaction() as connection:
+        with refusing(_ASSET_GONE), self._database.transaction() as connection:
             inputs = tuple(
                 NewInput(asset_id=_keep(connection, new.tenant_id, i.asset)) if i.asset else i for i in new.inputs
             )

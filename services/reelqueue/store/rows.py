@@ -33,7 +33,7 @@ INPUTS: ColumnElement[Any] = (
         func.coalesce(
             func.jsonb_agg(
                 aggregate_order_by(
-                    func.jsonb_build_array(_I.position, _I.asset_id, _I.url, _I.state == "sent"), _I.position
+                    func.jsonb_build_array(_I.position, _I.asset, _I.url, _I.state == "sent"), _I.position
                 )
             ),
             text("'[]'::jsonb"),

@@ -91,7 +91,6 @@ def test_a_database_that_is_away_is_asked_again_and_the_lease_runs_out_meanwhile
     workers = MemoryWorkers(*[DependencyUnavailable()] * 20, NOBODY)
     lease = start(workers)
     clock.forward(LEASE_S)
-    assert not lease.is_good_for("wrk_1") or len(workers.beaten) > 20
     eventually(lambda: lease.is_good_for("wrk_1"))
     assert workers.registered == ["wrk_1"]
 

@@ -123,11 +123,13 @@ job_inputs = Table(
     Column("job_id", Text, ForeignKey("jobs.id"), primary_key=True),
     Column("position", Integer, primary_key=True),
     tenant_column(),
-    Column("asset_id", Text, ForeignKey("assets.id")),
+    # What the request named stays for good; the reference goes when the asset is deleted after the job's end.
+    Column("asset", Text),
+    Column("asset_id", Text, ForeignKey("assets.id", ondelete="SET NULL")),
     Column("url", Text),
     Column("state", Text, nullable=False, server_default=text("'pending'")),
     CheckConstraint(one_of("state", ("pending", "sending", "sent")), name="state_known"),
-    CheckConstraint("(asset_id IS NULL) <> (url IS NULL)", name="asset_or_url"),
+    CheckConstraint("(asset IS NULL) <> (url IS NULL)", name="asset_or_url"),
 )
 Index("ix_job_inputs_asset_id", job_inputs.c.asset_id, postgresql_where=job_inputs.c.asset_id.is_not(None))
 

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from reelqueue import errors
+from reelqueue.domain.jobs import WaitingReason
+from reelqueue.domain.verdicts import Fail, Retry, Snooze
+from reelqueue.errors import ReelqueueError
+from reelqueue.jobs.faults import verdict_on
+from reelqueue.jobs.token_desk import DEFAULT_COOLING_S
+
+
+def every_error():
+    found, left = set(), [ReelqueueError]
+    while left:
+        one = left.pop()
+        found.add(one)
+        left += one.__subclasses__()
+    return sorted((one for one in found if one.__module__ == errors.__name__), key=lambda one: one.__name__)
+
+
+@pytest.mark.parametrize("kind", every_error())
+def test_every_error_has_a_verdict_and_only_what_may_pass_is_tried_again(kind):
+    verdict = verdict_on(kind())
+    if kind is errors.RateLimited:
+        assert isinstance(verdict, Snooze)
+        return
+    assert isinstance(verdict, Retry | Fail)
+    assert verdict.cause.code == kind.code
+    if isinstance(verdict, Retry):
+        assert kind.retryable, "what is tried again must be worth trying again for the caller too"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.TurnInterrupted,
+        errors.TurnFailed,
+        errors.OutcomeUnknown,
+        errors.SessionNotFound,
+        errors.CreditsExhausted,
+        errors.TokenRejected,
+        errors.ExportNotAllowed,
+        errors.RenderTimedOut,
+        errors.Poisoned,
+        errors.NoUpstreamToken,
+    ],
+)
+def test_these_are_final(kind):
+    assert isinstance(verdict_on(kind()), Fail)
+
+
+def test_a_429_waits_as_long_as_it_was_told_to_and_no_less():
+    assert verdict_on(errors.RateLimited(retry_after=90)) == Snooze(90, WaitingReason.UPSTREAM_BUSY, exact=True)
+    assert verdict_on(errors.RateLimited(retry_after=0)) == Snooze(0, WaitingReason.UPSTREAM_BUSY, exact=True)
+    assert verdict_on(errors.RateLimited()) == Snooze(DEFAULT_COOLING_S, WaitingReason.UPSTREAM_BUSY, exact=False)
