@@ -27,7 +27,9 @@ class Rows:
             self._event(connection, tenant_id, job_id, 1)
             for position, asset_id in enumerate(asset_ids):
                 connection.execute(
-                    insert(job_inputs).values(job_id=job_id, position=position, tenant_id=tenant_id, asset_id=asset_id)
+                    insert(job_inputs).values(
+                        job_id=job_id, position=position, tenant_id=tenant_id, asset=asset_id, asset_id=asset_id
+                    )
                 )
         return job_id
 

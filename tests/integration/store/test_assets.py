@@ -4,14 +4,15 @@ import dataclasses
 import threading
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, text, update
 
 from fakes.refusals import refusal
 from reelqueue.domain.intake import NewAsset
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.kit.ids import new_id
 from reelqueue.store.assets import Assets
-from reelqueue.store.tables import job_inputs
+from reelqueue.store.jobs import Jobs
+from reelqueue.store.tables import job_inputs, jobs
 
 PHOTO = NewAsset(
     sha256="ab" * 32,
@@ -119,13 +120,24 @@ def test_an_asset_that_a_job_names_stays(assets, tenant, rows):
     assert assets.find(tenant, kept.id) == kept
 
 
+def test_an_asset_can_go_once_its_jobs_have_ended_and_they_still_name_it(assets, tenant, rows, database):
+    kept = assets.keep(tenant, PHOTO)
+    job_id = rows.job(tenant, asset_ids=(kept.id,))
+    with database.statement() as connection:
+        ended = {"status": "canceled", "dispatch": "done", "finished_at": func.now()}
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(**ended))
+    assert assets.delete(tenant, kept.id) == PHOTO.blob_key
+    [named] = Jobs(database).find(tenant, job_id).inputs
+    assert named.asset_id == kept.id
+
+
 def test_an_asset_that_a_job_names_at_the_same_moment_stays(assets, tenant, rows, database, eventually):
     """The job's transaction is open while the delete begins: the delete waits for it, and loses."""
     kept, job_id = assets.keep(tenant, PHOTO), rows.job(tenant)
     outcome = []
     thread = threading.Thread(target=lambda: outcome.append(refusal(lambda: assets.delete(tenant, kept.id))))
     with database.transaction() as connection:
-        row = {"job_id": job_id, "position": 0, "tenant_id": tenant, "asset_id": kept.id}
+        row = {"job_id": job_id, "position": 0, "tenant_id": tenant, "asset": kept.id, "asset_id": kept.id}
         connection.execute(insert(job_inputs).values(**row))
         thread.start()
         with database.statement() as watcher:
