@@ -68,6 +68,11 @@ class StepSettings(BaseModel):
     reconcile_first_s: float = Field(30.0, gt=0, description="First look after a broken stream (contract §6.4).")
     reconcile_next_s: float = Field(60.0, gt=0, description="Time between further looks (contract §6.4).")
     reconcile_looks: int = Field(5, ge=1, description="Looks without a change before the outcome is unknown.")
+    reconcile_patience_s: float = Field(
+        21_600.0,
+        gt=0,
+        description="How long an upstream that does not answer is asked again about a turn that was sent.",
+    )
     lag_looks: int = Field(3, ge=0, description="Further looks after a silent turn that seems to have changed nothing.")
     lag_s: float = Field(2.0, gt=0, description="Time between those looks: the state may lag (contract §6.2).")
 

@@ -21,6 +21,7 @@ from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import AnonymousToken, Credential, NemoSession, TurnReport
+from reelqueue.errors import ReelqueueError
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TENANT = "ten_00000000000000000000000001"
@@ -99,7 +100,7 @@ def make_asset(number: int = 1) -> Asset:
     return Asset(
         id=f"ast_{number:026d}",
         tenant_id=TENANT,
-        sha256=f"{number:064x}",
+        sha256=f"{number:032x}" * 2,
         bytes=10,
         kind="image",
         media_type="image/png",
@@ -491,3 +492,14 @@ class MemoryWorkers:
 
 def job_input(position: int, *, asset: Asset | None = None, url: str | None = None) -> JobInput:
     return JobInput(position=position, asset_id=None if asset is None else asset.id, url=url)
+
+
+def every_error() -> list[type[ReelqueueError]]:
+    """Every class of `reelqueue.errors`, by name."""
+    found: set[type[ReelqueueError]] = set()
+    left = [ReelqueueError]
+    while left:
+        one = left.pop()
+        found.add(one)
+        left += one.__subclasses__()
+    return sorted((one for one in found if one.__module__ == ReelqueueError.__module__), key=lambda one: one.__name__)

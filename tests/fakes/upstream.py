@@ -151,9 +151,9 @@ class ScriptedUpstream:
     def turn_failure(report: TurnReport) -> UpstreamError | None:
         return errors.turn_failure(report)
 
-    def _answer(self, name: str, **arguments: Any) -> Any:
-        answer = self._next(name)
-        self.log.append((name, arguments))
+    def _answer(self, call: str, /, **arguments: Any) -> Any:
+        answer = self._next(call)
+        self.log.append((call, arguments))
         return _give(answer, arguments)
 
     def _next(self, name: str) -> Any:

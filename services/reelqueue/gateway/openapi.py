@@ -276,13 +276,21 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `rq_…`. Its scopes limit it."}
     }
     for route in app.routes:
-        scope = scope_of(route.endpoint) if isinstance(route, APIRoute) else None
-        if isinstance(route, APIRoute) and route.include_in_schema and scope is not None:
+        if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
-                operation = document["paths"][route.path_format][method.lower()]
-                operation["security"] = [{"apiKey": []}]
-                operation["x-required-scope"] = scope
+                _complete(document["paths"][route.path_format][method.lower()], scope_of(route.endpoint))
     return document
+
+
+def _complete(operation: dict[str, Any], scope: str | None) -> None:
+    """Say which scope is needed, and take away the 422 that FastAPI promises wherever a path has a parameter."""
+    if scope is not None:
+        operation["security"] = [{"apiKey": []}]
+        operation["x-required-scope"] = scope
+    for content in operation["responses"].get("422", {}).get("content", {}).values():
+        if content["schema"].get("$ref", "").endswith("/HTTPValidationError"):
+            del operation["responses"]["422"]
+            break
 
 
 def _schemas() -> dict[str, Any]:

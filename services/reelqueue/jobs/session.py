@@ -68,9 +68,13 @@ class SessionKeeper:
             else:
                 self._send(claim, project, item, owned.get(item.asset_id))
 
-    def rebuilt(self, claim: Claim, project: Project) -> Project:
-        """A new session with all inputs, in place of one that the upstream forgot before anything was paid in it."""
-        self._projects.lost(project.id)
+    def rebuilt(self, claim: Claim, project: Project | None) -> Project:
+        """A new session with all inputs, in place of one that the upstream forgot before anything was paid in it.
+
+        `None`: in place of one whose making broke off.
+        """
+        if project is not None:
+            self._projects.lost(project.id)
         fresh = self._begin(claim)
         self.fill(claim, fresh, anew=True)
         return fresh

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from traceback import format_exception
 from typing import Final
@@ -21,6 +20,7 @@ from reelqueue.domain.upstream import (
 from reelqueue.errors import NotSent, UpstreamError, UpstreamProtocolError
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.http import httpx
+from reelqueue.kit.logs import get_logger
 from reelqueue.nemo import endpoints, errors
 from reelqueue.nemo.calls import media_type, whole
 from reelqueue.nemo.envelope import Refusal, dumps, open_answer
@@ -37,7 +37,7 @@ AFTER_ERROR_S: Final = 30.0
 
 _NO_STREAM = frozenset({"application/json", "application/problem+json", "text/html"})
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class TurnStream:
             if isinstance(exc, UpstreamError) or not isinstance(exc, Exception) or not sent:
                 raise exc
             # A mistake of ours or of the library's. The request has left, so whatever it is, the turn is open.
-            logger.error("turn.failed_unexpectedly", extra={"traceback": "".join(format_exception(exc))})
+            log.error("turn.failed_unexpectedly", traceback="".join(format_exception(exc)))
         cause = errors.without_frames(exc)
         if not sent:
             raise NotSent(detail={"call": Call.RUN_TURN.value, "cause": type(exc).__name__}) from cause
@@ -119,16 +119,15 @@ class TurnStream:
         for chunk in response.iter_raw():
             received += len(chunk)
             understood += self._take(self._decoder.feed(chunk))
-        if self._decoder.inside_line and not _self_delimited(response):
+        if self._decoder.inside_line and not _self_delimited(response) and not self._turn.failed:
             raise self._cut(CutReason.BROKEN)
         understood += self._take(self._decoder.close())
         if understood == 0 and (received or media_type(response) != "text/event-stream"):
             raise self._cut(CutReason.UNREADABLE)
         return self._turn.report(TurnEnd.CLOSED)
 
-    def _take(self, events: Iterable[ServerEvent | Comment]) -> int:
-        count = 0
-        for count, event in enumerate(events, start=1):  # noqa: B007 - the last number is the result
+    def _take(self, events: Sequence[ServerEvent | Comment]) -> int:
+        for event in events:
             frame = read_frame(self._redacted(event))
             if not isinstance(frame, KeepAlive):
                 self._guard.substance()
@@ -136,7 +135,7 @@ class TurnStream:
                 self._show(progress)
             if self._turn.failed:
                 self._guard.shorten(AFTER_ERROR_S)
-        return count
+        return len(events)
 
     def _redacted(self, event: ServerEvent | Comment) -> ServerEvent | Comment:
         if isinstance(event, Comment) or not event.data:
@@ -148,7 +147,7 @@ class TurnStream:
         try:
             self._on_progress(progress)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the stream goes on
-            logger.warning("turn.progress_dropped", extra={"error": type(exc).__name__})
+            log.warning("turn.progress_dropped", error=type(exc).__name__)
 
     def _without_stream(self, response: httpx.Response) -> UpstreamError:
         """An answer that is no stream: refused before it began, or open. Never followed, never taken for an end."""

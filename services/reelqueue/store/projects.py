@@ -9,7 +9,7 @@ from reelqueue.domain.sessions import Project, ProjectState
 from reelqueue.domain.upstream import NemoSession
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import jobs, projects
+from reelqueue.store.tables import job_inputs, jobs, projects
 
 
 class Projects:
@@ -27,8 +27,8 @@ class Projects:
     def begin(self, claim: Claim, token_id: str) -> Project:
         """Write that a session is about to be made, and bind it to the job, before the upstream hears of it.
 
-        A session whose making broke off stays `creating`; the next try makes another, and the old row tells of it.
-        Raises `ClaimLost`.
+        A session whose making broke off stays `creating`; the next try makes another, and the old row tells of it. What
+        was sent into an earlier session counts as not sent any more. Raises `ClaimLost`.
         """
         project_id = new_id("project")
         values = {"id": project_id, "tenant_id": claim.job.tenant_id, "token_id": token_id}
@@ -42,6 +42,10 @@ class Projects:
             project = _project_from(connection.execute(make).mappings().one())
             if connection.execute(bind).rowcount != 1:
                 raise ClaimLost(claim.job.id)
+            if claim.job.project_id is not None:
+                connection.execute(
+                    update(job_inputs).where(job_inputs.c.job_id == claim.job.id).values(state="pending")
+                )
         return project
 
     def ready(self, project: Project, session: NemoSession) -> Project:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, literal, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
@@ -216,7 +216,8 @@ class UpstreamTokens:
         return self._sealer.seal(secret.encode(), aad=_place(tenant_id, token_id))
 
 
-_OWNER_AND_FINGERPRINT: Final = (func.coalesce(_T.tenant_id, ""), _T.fingerprint)
+# Written out: as a parameter the empty string would fit the index no more once psycopg has prepared the statement.
+_OWNER_AND_FINGERPRINT: Final = (func.coalesce(_T.tenant_id, literal_column("''")), _T.fingerprint)
 
 
 def _place(tenant_id: str | None, token_id: str) -> str:

@@ -88,7 +88,9 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
         blobs=services.blobs,
     )
     observer = Observer(nemo, desk)
-    reconciler = Reconciler(upstream=nemo, observer=observer, turns=services.turns, recipe=_recipe(settings))
+    reconciler = Reconciler(
+        upstream=nemo, observer=observer, turns=services.turns, recipe=_recipe(settings), clock=services.clock
+    )
     return Steps(
         by_status={
             Status.QUEUED: OpenStep(sessions),
@@ -136,6 +138,7 @@ def _recipe(settings: Settings) -> Recipe:
         looks=steps.reconcile_looks,
         lag_s=steps.lag_s,
         lag_looks=steps.lag_looks,
+        patience_s=steps.reconcile_patience_s / settings.speed,
     )
 
 

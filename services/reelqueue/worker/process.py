@@ -34,6 +34,9 @@ def run_worker(services: Services, *, queues: Sequence[Queue], threads: int) -> 
     worker = build_worker(services, node=node, queues=queues, capacity=threads)
     app = make_app(services.settings.redis_url.get_secret_value())
     register(app, runner=worker.runner, deliverer=worker.deliverer)
+    if services.settings.nemo.token is not None:
+        # Safe to repeat: the same token gives the row that is there.
+        services.tokens.add(None, services.settings.nemo.token.get_secret_value(), label="NEMO_TOKEN")
     worker.lease.start(worker.live.cancel)
     stop_listening = _listen_for_cancels(services, worker.live)
 

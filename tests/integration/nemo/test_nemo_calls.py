@@ -346,6 +346,45 @@ def test_connections_are_used_again_and_a_closed_one_is_not(serve: Any, connect:
     assert server.connections == 2
 
 
+def test_connections_that_lay_idle_too_long_are_closed(serve: Any, connect: Any, credential: Credential) -> None:
+    server: RawServer = serve(anything)
+    client = connect(server, keepalive_s=0.05)
+    client.balance(credential)
+    assert not server.closed.wait(0.1)  # nobody looks while nobody calls
+    client.balance(credential)
+    assert server.closed.wait(5)
+    assert server.connections == 2
+
+
+def test_no_more_connections_are_kept_than_allowed(serve: Any, connect: Any, credential: Credential) -> None:
+    together = threading.Barrier(3)
+
+    def handle(peer: Peer) -> None:
+        while peer.read_request() is not None:
+            together.wait(5)
+            peer.reply(EVERYTHING)
+
+    server: RawServer = serve(handle)
+    client = connect(server, idle_connections=1, keepalive_s=60)
+    threads = [threading.Thread(target=client.balance, args=[credential]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert server.connections == 3
+    assert len(client._calls._lanes._idle) == 1
+
+
+def test_closing_the_client_closes_what_it_kept(serve: Any, connect: Any, credential: Credential) -> None:
+    server: RawServer = serve(anything)
+    client = connect(server, keepalive_s=60)
+    client.balance(credential)
+    client.close()
+    assert server.closed.wait(5)
+    client.balance(credential)  # a call that comes too late works, and keeps nothing
+    assert len(client._calls._lanes._idle) == 0
+
+
 def test_many_threads_share_one_client(serve: Any, connect: Any, credential: Credential) -> None:
     server: RawServer = serve(anything)
     client = connect(server, idle_connections=3)

@@ -148,7 +148,13 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("server", SERVERS)
 def test_no_failure_shows_the_token(
-    server: str, action: str, token: str, serve: Any, connect: Any, log: pytest.LogCaptureFixture
+    server: str,
+    action: str,
+    token: str,
+    serve: Any,
+    connect: Any,
+    log: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     credential = Credential("tok_1", token)
     running: RawServer = serve(SERVERS[server])
@@ -161,6 +167,7 @@ def test_no_failure_shows_the_token(
         ACTIONS[action](client, credential)
     assert "CANARY" not in everything_about(caught.value)
     assert "CANARY" not in log.text
+    assert "CANARY" not in "".join(capsys.readouterr())
     if action not in {"gate", "late"}:
         assert any("CANARY" in seen.headers["authorization"] for seen in running.requests)
 

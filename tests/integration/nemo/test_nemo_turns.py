@@ -189,16 +189,26 @@ class LeaseLost(Exception):
     ids=lambda refusal: type(refusal).__name__,
 )
 def test_a_gate_that_raises_sends_nothing(
-    refusal: BaseException, serve: Any, connect: Any, credential: Credential
+    refusal: BaseException, serve: Any, connect: Any, credential: Credential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gate() -> None:
         raise refusal
 
+    def receive(sock: socket.socket, size: int) -> bytes:
+        if threading.current_thread() is threading.main_thread():
+            awaited.append(size)
+            return b""
+        return original(sock, size)
+
+    awaited: list[int] = []
+    original = socket.socket.recv
+    monkeypatch.setattr(socket.socket, "recv", receive)
     server: RawServer = serve(stream(events(DONE)))
     control = TurnControl(gate)
     with pytest.raises(type(refusal)) as caught:
         turn(connect(server), credential, control=control)
     assert caught.value is refusal
+    assert awaited == []  # nothing was asked
     assert control.bytes_sent == 0
     assert server.closed.wait(5)
     assert (server.connections, server.bytes_received) == (1, 0)
@@ -477,6 +487,11 @@ def test_an_error_frame_ends_the_turn_however_the_connection_ends(
 
     report = turn(connect(serve(handle)), credential, on_progress=lambda progress: read.set())
     assert (report.end, report.error, report.tools) == (TurnEnd.ERROR_FRAME, 'the model said "no"', ("edit",))
+
+
+def test_an_error_frame_outlives_a_cut_inside_a_line(serve: Any, connect: Any, credential: Credential) -> None:
+    client = connect(serve(stream(events({"error": "boom"}), b"data: {", chunked=False)))
+    assert turn(client, credential).end is TurnEnd.ERROR_FRAME
 
 
 def test_credits_that_run_out_on_the_way(serve: Any, connect: Any, credential: Credential) -> None:

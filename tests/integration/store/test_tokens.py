@@ -51,6 +51,13 @@ def waiters(database):
 # --- kept -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_token_is_kept_also_once_the_driver_has_prepared_the_statement(tokens, tenant):
+    # psycopg prepares what has run five times on a connection.
+    added = [tokens.add(tenant, f"{SECRET}-{number}", label="one of many") for number in range(10)]
+    assert len({token.id for token in added}) == 10
+    assert tokens.add(tenant, f"{SECRET}-3", label="again") == added[3]
+
+
 def test_a_supplied_token_is_kept_and_given_out_as_a_credential_only(tokens, tenant, rows):
     added = tokens.add(tenant, SECRET, label="main account")
     assert (added.tenant_id, added.label, added.kind) == (tenant, "main account", TokenKind.SUPPLIED)

@@ -2,21 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from fakes.engine import every_error
 from reelqueue import errors
 from reelqueue.domain.jobs import WaitingReason
 from reelqueue.domain.verdicts import Fail, Retry, Snooze
-from reelqueue.errors import ReelqueueError
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.token_desk import DEFAULT_COOLING_S
-
-
-def every_error():
-    found, left = set(), [ReelqueueError]
-    while left:
-        one = left.pop()
-        found.add(one)
-        left += one.__subclasses__()
-    return sorted((one for one in found if one.__module__ == errors.__name__), key=lambda one: one.__name__)
 
 
 @pytest.mark.parametrize("kind", every_error())

@@ -14,7 +14,8 @@ def test_abort_reaches_a_connection_that_comes_later_or_came_before() -> None:
     assert calls == ["early"]
     late.abort()
     assert calls == ["early", "late"]
-    assert early.aborted and late.aborted
+    assert early.aborted
+    assert late.aborted
 
 
 def test_the_limits_of_the_contract_are_the_default() -> None:

@@ -11,23 +11,25 @@ Everything else that goes wrong after the commit is doubt, and doubt is settled 
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import WaitingReason, is_overdue
 from reelqueue.domain.sessions import Project
-from reelqueue.domain.turns import TurnState
+from reelqueue.domain.turns import Snapshot, TurnState
 from reelqueue.domain.upstream import TurnControl, TurnCut, TurnLimits
-from reelqueue.domain.verdicts import Canceled, Fail, Retry, Snooze, Verdict
+from reelqueue.domain.verdicts import Canceled, Fail, Snooze, Verdict
 from reelqueue.errors import (
     CreditsExhausted,
     DeadlineExceeded,
+    ExportNotAllowed,
+    FileTooLargeUpstream,
+    FileUnsupportedUpstream,
     NotSent,
-    OutcomeUnknown,
     RateLimited,
     SessionNotFound,
     TokenRejected,
     UpstreamError,
+    UpstreamForbidden,
+    UpstreamRequestInvalid,
 )
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.lease import Lease
@@ -39,6 +41,20 @@ from reelqueue.jobs.session import SessionKeeper, known_session
 from reelqueue.jobs.steps.reconcile import Reconciler
 from reelqueue.jobs.token_desk import Pass, TokenDesk
 from reelqueue.kit.clock import Clock
+
+NOT_TAKEN = (
+    NotSent,
+    RateLimited,
+    TokenRejected,
+    UpstreamForbidden,
+    SessionNotFound,
+    CreditsExhausted,
+    ExportNotAllowed,
+    FileUnsupportedUpstream,
+    FileTooLargeUpstream,
+    UpstreamRequestInvalid,
+)
+"""What proves that a turn was not begun: nothing left us, or the upstream said so by name. All else is doubt."""
 
 
 class LeaseTooShort(NotSent):
@@ -79,32 +95,36 @@ class InstructStep:
         """Send the instruction, or settle what an earlier sending did."""
         position = claim.job.instruction_index
         project = self._sessions.project_of(claim)
-        if project is None:
-            return Fail(SessionNotFound())
         turn = self._turns.find(claim.job.id, position)
         if turn is None or turn.state is TurnState.READY:
             return self._begin(claim, project, position)
-        match turn.state:
-            case TurnState.SENDING:
-                return self._reconciler.settle(claim, project, turn)
-            case TurnState.FINISHED:
-                return self._reconciler.conclude(claim, project, turn)
-            case TurnState.UNKNOWN:
-                return Fail(OutcomeUnknown())
-        assert_never(turn.state)
+        return self._reconciler.settle(claim, project, turn)
 
-    def _begin(self, claim: Claim, project: Project, position: int) -> Verdict:
+    def _begin(self, claim: Claim, project: Project | None, position: int) -> Verdict:
         if is_overdue(claim.job, self._clock.now()):
             return Fail(DeadlineExceeded())
-        try:
-            before = self._observer.look(project)
-        except SessionNotFound:
-            if position > 0:
-                raise
-            project = self._sessions.rebuilt(claim, project)
-            before = self._observer.look(project)
+        project, before = self._filled(claim, project, position)
         self._turns.prepare(claim, position, before)
         return self._send(claim, project, position)
+
+    def _filled(self, claim: Claim, project: Project | None, position: int) -> tuple[Project, Snapshot]:
+        """The session with all inputs in it, and a look at it.
+
+        Before the first turn nothing is lost with a session: it is made again. A making that broke off half way is
+        found here too, so that no instruction is ever paid for in a session that lacks an input.
+        """
+        if project is not None:
+            try:
+                if position == 0:
+                    self._sessions.fill(claim, project)
+                return project, self._observer.look(project)
+            except SessionNotFound:
+                if position > 0:
+                    raise
+        elif position > 0:
+            raise SessionNotFound
+        project = self._sessions.rebuilt(claim, project)
+        return project, self._observer.look(project)
 
     def _send(self, claim: Claim, project: Project, position: int) -> Verdict:
         used = self._desk.for_token(project.token_id)
@@ -126,13 +146,16 @@ class InstructStep:
                 )
         except TurnCut as cut:
             return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=cut.partial)
-        except UpstreamError as error:
+        except NOT_TAKEN as error:
             verdict = self._not_taken(claim, position, used, error)
             return Canceled() if control.aborted else verdict
+        except UpstreamError:
+            # Not on the list, so it proves nothing, whatever the client meant by it.
+            return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=None)
         self._turns.finish(claim, position, report)
         turn = self._turns.find(claim.job.id, position)
         assert turn is not None
-        return self._reconciler.conclude(claim, project, turn)
+        return self._reconciler.settle(claim, project, turn)
 
     def _not_taken(self, claim: Claim, position: int, used: Pass, error: UpstreamError) -> Verdict:
         """No byte left, or the upstream refused by name: the instruction was not carried out.
@@ -144,12 +167,8 @@ class InstructStep:
             self._turns.reopen(claim, position)
         refreshed = self._desk.refused(used, error)
         match error:
-            case NotSent():
-                return Retry(error)
             case TokenRejected() if refreshed:
                 return Snooze(0, WaitingReason.RETRY)
-            case RateLimited():
+            case NotSent() | RateLimited():
                 return verdict_on(error)
-            case CreditsExhausted() | SessionNotFound() | TokenRejected():
-                return Fail(error)
-        return verdict_on(error)
+        return Fail(error)

@@ -14,11 +14,13 @@ from reelqueue.domain.jobs import Billing, Status, WaitingReason
 from reelqueue.domain.receipts import bill, receipt
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
-from reelqueue.domain.upstream import TurnReport
-from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Snooze, Verdict
-from reelqueue.errors import NoTimeline, OutcomeUnknown, UpstreamError
+from reelqueue.domain.upstream import TurnEnd, TurnReport
+from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Retry, Snooze, Verdict
+from reelqueue.errors import NoTimeline, OutcomeUnknown, SessionNotFound, UpstreamError
+from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.observe import Observer
 from reelqueue.jobs.ports import TurnStore, Upstream
+from reelqueue.kit.clock import Clock
 
 MOST_LOOKS = 20
 """However restless the session is: after this many looks what is there counts."""
@@ -26,33 +28,56 @@ MOST_LOOKS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The waits, in seconds, and how many looks without a change are enough."""
+    """The waits, in seconds, and how many looks without a change are enough.
+
+    `patience_s`: how long, from the sending on, an upstream that does not answer is asked again.
+    """
 
     first_s: float
     next_s: float
     looks: int
     lag_s: float
     lag_looks: int
+    patience_s: float
 
 
 class Reconciler:
     """Settles turns. Never sends anything that costs."""
 
-    def __init__(self, *, upstream: Upstream, observer: Observer, turns: TurnStore, recipe: Recipe) -> None:
+    def __init__(
+        self, *, upstream: Upstream, observer: Observer, turns: TurnStore, recipe: Recipe, clock: Clock
+    ) -> None:
         self._upstream = upstream
         self._observer = observer
         self._turns = turns
         self._recipe = recipe
+        self._clock = clock
 
-    def after_cut(self, claim: Claim, project: Project, *, aborted: bool, partial: TurnReport) -> Verdict:
+    def after_cut(self, claim: Claim, project: Project, *, aborted: bool, partial: TurnReport | None) -> Verdict:
         """The stream broke under us: on purpose, since the owner canceled, or not."""
         if aborted:
             return self.canceled(claim, project)
-        said = f"after {len(partial.tools)} tool calls" if partial.tools else None
+        said = f"after {len(partial.tools)} tool calls" if partial is not None and partial.tools else None
         return Snooze(self._recipe.first_s, WaitingReason.RECONCILE, detail=said)
 
-    def settle(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
-        """One look at the session of a turn whose stream broke, here or in a worker that is gone."""
+    def settle(self, claim: Claim, project: Project | None, turn: Turn) -> Verdict:
+        """One look at the session of a turn that was sent: heard to its end, or broken, here or in a worker now gone.
+
+        While the upstream does not answer nothing is known and no attempt is used up: the outcome is there to be found.
+        Where it cannot be found any more the job says that credits may be gone.
+        """
+        if project is None:
+            return self._unseen(claim, turn, SessionNotFound())
+        if turn.state is TurnState.UNKNOWN:
+            return self._unseen(claim, turn, OutcomeUnknown())
+        try:
+            if turn.state is TurnState.FINISHED:
+                return self._conclude(claim, project, turn)
+            return self._look_again(claim, project, turn)
+        except UpstreamError as error:
+            return self._unseen(claim, turn, error)
+
+    def _look_again(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
         now = self._observer.look(project)
         looks = turn.observations + 1
         if now.digest != turn.before.digest:
@@ -68,15 +93,37 @@ class Reconciler:
         self._turns.observe(claim, turn.position, now)
         return Snooze(self._recipe.next_s, WaitingReason.RECONCILE)
 
-    def conclude(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
+    def _unseen(self, claim: Claim, turn: Turn, error: UpstreamError) -> Verdict:
+        """The look failed. Worth another while it may pass; else the job ends, and may have cost what nobody saw."""
+        verdict = verdict_on(error)
+        if isinstance(verdict, Snooze):
+            return verdict
+        if isinstance(verdict, Retry) and self._is_patient(turn):
+            return Snooze(self._recipe.next_s, WaitingReason.UPSTREAM_DOWN, detail=error.code)
+        if turn.state is TurnState.SENDING:
+            self._turns.give_up(claim, turn.position)
+        heard = None if turn.report is None else receipt(turn.position + 1, turn.before, None, turn.report)
+        return Fail(error, Learned(receipt=heard, billing=_doubtful(claim, turn, None)))
+
+    def _is_patient(self, turn: Turn) -> bool:
+        assert turn.sent_at is not None
+        return (self._clock.now() - turn.sent_at).total_seconds() < self._recipe.patience_s
+
+    def _conclude(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
         """What a turn did that was heard to its end. A silent one is settled by the state, which may lag (§6.2)."""
         now = self._observer.look(project)
         report = turn.report
-        silent = report is not None and not report.texts and report.error is None
+        silent = report is not None and not report.texts and self._failure(report) is None
         if silent and now.digest == turn.before.digest and turn.observations < self._recipe.lag_looks:
             self._turns.observe(claim, turn.position, now)
             return Snooze(self._recipe.lag_s, WaitingReason.RECONCILE)
         return self._verdict(claim, turn, now, report)
+
+    def _failure(self, report: TurnReport) -> UpstreamError | None:
+        """What the stream said went wrong. Beside texts or tools an event's error code ended one step only (§5.4)."""
+        if report.end is not TurnEnd.ERROR_FRAME and (report.texts or report.tools):
+            return None
+        return self._upstream.turn_failure(report)
 
     def canceled(self, claim: Claim, project: Project | None) -> Verdict:
         """End a job whose owner canceled it, saying what is known of the cost of a turn that was under way."""
@@ -96,7 +143,7 @@ class Reconciler:
             billing=bill(job.billing, turn.before, now),
             instruction_index=turn.position + 1,
         )
-        failure = None if report is None else self._upstream.turn_failure(report)
+        failure = None if report is None else self._failure(report)
         if failure is not None:
             return Fail(failure, learned)
         if turn.position + 1 < len(job.instructions):

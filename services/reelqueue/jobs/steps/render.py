@@ -7,7 +7,9 @@ when the upstream does not know it, and a new id is used once, after a definite 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.drafts import is_exportable
@@ -17,11 +19,13 @@ from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Fail, Learned, Snooze, Verdict
 from reelqueue.errors import (
     NoTimeline,
+    NotSent,
     RenderFailed,
     RenderIdTaken,
     RenderTimedOut,
     RenderUnknown,
     SessionNotFound,
+    UpstreamError,
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
@@ -32,6 +36,10 @@ from reelqueue.kit.clock import Clock
 
 MOST_RENDERS = 2
 """The first id, and one more after a definite failure."""
+UNREACHED = (NotSent, UpstreamUnavailable, UpstreamProtocolError)
+"""Nothing is wrong with the export: ask again, within its budget."""
+NOT_LISTED_S = 10.0
+"""How long a render that was just submitted may be unknown to the upstream (contract §8.1)."""
 BAR = (70, 95)
 """Where the job's progress bar stands at the render's 0 and 100 percent."""
 
@@ -93,21 +101,23 @@ class RenderStep:
         if self._is_overdue(render):
             return Fail(RenderTimedOut())
         session_id = known_session(project)
-        state = self._desk.using(project.token_id, lambda credential: self._upstream.state(credential, session_id))
-        if state.draft is None or not is_exportable(state.draft):
-            return Fail(NoTimeline())
-        draft, output = state.draft, claim.job.output or Output()
+        output = claim.job.output or Output()
         spec = OutputSpec(format=output.format, quality=output.quality)
         try:
+            state = self._desk.using(project.token_id, lambda credential: self._upstream.state(credential, session_id))
+            draft = state.draft
+            if draft is None or not is_exportable(draft):
+                return Fail(NoTimeline())
             self._desk.using(
                 project.token_id,
                 lambda credential: self._upstream.submit_render(
                     credential, render_id=render.id, session_id=session_id, draft=draft, output=spec
                 ),
             )
-        except (UpstreamUnavailable, UpstreamProtocolError, RenderIdTaken):
+        except (*UNREACHED, RenderIdTaken):
             # It may have arrived, or a first try did: the id stays `prepared`, and the next run asks for it.
-            return self._sleep(0)
+            self._renders.polled(claim, render)
+            return self._sleep(render.polls)
         self._renders.submitted(claim, render)
         return self._sleep(0)
 
@@ -119,11 +129,16 @@ class RenderStep:
         except RenderUnknown:
             if render.state is RenderState.PREPARED:
                 return self._submit(claim, project, render)
-            if render.polls > 0:
+            if self._age_s(render.submitted_at or render.created_at) > NOT_LISTED_S:
                 return self._failed(claim, render)
-            # A render just submitted may not be listed yet (contract §8.1).
             self._renders.polled(claim, render)
             return self._sleep(0)
+        except UNREACHED:
+            # The export runs on without us: the same id is asked for again, within the same budget (contract §8.1).
+            if self._is_overdue(render):
+                return Fail(RenderTimedOut())
+            self._renders.polled(claim, render)
+            return self._sleep(render.polls + 1)
         if render.state is RenderState.PREPARED:
             self._renders.submitted(claim, render)
         return self._judge(claim, project, render, report)
@@ -137,16 +152,20 @@ class RenderStep:
                 return self._failed(claim, render)
             case RenderPhase.PENDING | RenderPhase.PROCESSING:
                 if self._is_overdue(render):
-                    self._desk.using(
-                        project.token_id, lambda credential: self._upstream.cancel_render(credential, render.id)
-                    )
+                    # A render costs nothing; one that cannot be stopped is nobody's loss.
+                    with suppress(UpstreamError):
+                        self._desk.using(
+                            project.token_id, lambda credential: self._upstream.cancel_render(credential, render.id)
+                        )
                     return Fail(RenderTimedOut())
                 self._renders.polled(claim, render)
                 return self._sleep(render.polls + 1, report.progress)
 
     def _is_overdue(self, render: Render) -> bool:
-        age_s = (self._clock.now() - render.created_at).total_seconds()
-        return age_s * self._speed > self._schedule.budget_s
+        return self._age_s(render.created_at) > self._schedule.budget_s
+
+    def _age_s(self, moment: datetime) -> float:
+        return (self._clock.now() - moment).total_seconds() * self._speed
 
     def _failed(self, claim: Claim, render: Render) -> Verdict:
         self._renders.failed(claim, render)
