@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import urllib.request
 import uuid
 from pathlib import Path
 from types import TracebackType
@@ -60,20 +59,30 @@ class Api:
 
 def twin_ledger(twin_url: str, only: str) -> list[dict[str, Any]]:
     """One kind of lines of the twin's ledger, oldest first."""
-    with urllib.request.urlopen(f"{twin_url}/_twin/ledger?only={only}", timeout=30) as response:
-        lines: list[dict[str, Any]] = json.load(response)[only]
+    lines: list[dict[str, Any]] = _ask(twin_url, "GET", f"/_twin/ledger?only={only}")[only]
     return lines
 
 
 def twin_settings(twin_url: str, **changes: Any) -> None:
     """Change what the twin does."""
-    request = urllib.request.Request(f"{twin_url}/_twin/settings", json.dumps(changes).encode(), method="POST")
-    with urllib.request.urlopen(request, timeout=10) as response:
-        response.read()
+    _ask(twin_url, "POST", "/_twin/settings", changes)
 
 
 def turns_running(twin_url: str) -> int:
     """How many turns the twin is playing."""
-    with urllib.request.urlopen(f"{twin_url}/healthz", timeout=10) as response:
-        running: int = json.load(response)["turns"]
+    running: int = _ask(twin_url, "GET", "/healthz")["turns"]
     return running
+
+
+def _ask(base_url: str, method: str, path: str, body: object = None) -> dict[str, Any]:
+    where = urlsplit(base_url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise BenchmarkFailed(f"{method} {path} was answered with {response.status}: {answer}")
+    return answer

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import os
 import random
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,9 +57,7 @@ class Site:
 
     def environment(self, **extra: str) -> dict[str, str]:
         """The environment of every process of ours, as `reelqueue dev` sets it."""
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("REELQUEUE_", "NEMO_", "PYTHON"))
-        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("REELQUEUE_", "NEMO_"))}
         ours = {
             "REELQUEUE_DATABASE_URL": self.database_url,
             "REELQUEUE_REDIS_URL": self.place.valkey.url,
@@ -168,11 +165,14 @@ def uvicorn(app: str, port: int, processes: int) -> list[str]:
 
 def answers(port: int, path: str) -> bool:
     """Whether a GET is answered with 200 within a moment."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=2) as response:
-            return bool(response.status == 200)
-    except urllib.error.URLError:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _reelqueue(*arguments: str) -> list[str]:

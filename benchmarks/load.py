@@ -43,8 +43,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came back, after the warm-up: by status, the latencies in seconds, and what the client itself used."""
+    """What came back after the warm-up, by status; the latencies in seconds; and what the client itself used.
 
+    `answered` counts the warm-up's answers too.
+    """
+
+    answered: int
     statuses: Mapping[str, int]
     latencies_s: list[float]
     wall_s: float
@@ -142,7 +146,7 @@ def run(plan: Plan) -> Outcome:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.send(requests.next())
         left -= 1
-    under_way, warm, ended = len(selector.get_map()), plan.warm_s <= 0, started
+    under_way, answered, warm, ended = len(selector.get_map()), 0, plan.warm_s <= 0, started
     while under_way:
         ready = selector.select(_GIVE_UP_S)
         if not ready:
@@ -153,6 +157,7 @@ def run(plan: Plan) -> Outcome:
             if status is None:
                 continue
             now = time.perf_counter()
+            answered += 1
             if not warm and now >= counted_from:
                 warm, counted_from, cpu_from = True, now, time.process_time()
             elif now >= counted_from and (now <= until or plan.count is not None):
@@ -166,6 +171,7 @@ def run(plan: Plan) -> Outcome:
                 selector.unregister(connection.socket)
                 under_way -= 1
     return Outcome(
+        answered=answered,
         statuses=statuses,
         latencies_s=latencies,
         wall_s=ended - counted_from,

@@ -30,3 +30,8 @@ class Patience:
                 raise BenchmarkFailed(f"no patience left while waiting for {what}")
             time.sleep(every_s)
         return answer
+
+    def check(self, what: str) -> None:
+        """Raises `BenchmarkFailed` when patience has ended."""
+        if time.monotonic() > self.until:
+            raise BenchmarkFailed(f"no patience left before {what}")

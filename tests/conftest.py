@@ -27,3 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             kind = item.path.relative_to(_TESTS).parts[0]
             if kind in _KINDS:
                 item.add_marker(kind)
+            if kind == "e2e":
+                # They share one stack, so they share one worker.
+                item.add_marker(pytest.mark.xdist_group("e2e"))

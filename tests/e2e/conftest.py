@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fakes.media import png
 from fakes.receivers import Reply, WebhookReceiver
-from live_customer import Customer, File, new_marker
-from live_stack import LiveStack
-from live_twin import Twin
+from fakes.live_customer import Customer, File, new_marker
+from fakes.live_stack import LiveStack
+from fakes.live_twin import Twin
 
 from reelqueue.domain.api_keys import SCOPES
 from reelqueue.settings import Settings

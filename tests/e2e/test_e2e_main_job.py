@@ -15,9 +15,9 @@ import httpx
 import pytest
 from fakes.receivers import WebhookReceiver
 from fixtures.eventually import Eventually
-from live_customer import Customer, File, animate, create, new_marker, picture
-from live_stack import LiveStack
-from live_twin import Twin
+from fakes.live_customer import Customer, File, animate, create, new_marker, picture
+from fakes.live_stack import LiveStack
+from fakes.live_twin import Twin
 from standardwebhooks import Webhook
 
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 from fakes.receivers import WebhookReceiver
 from fixtures.eventually import Eventually
-from live_customer import Customer, File, animate, create
-from live_stack import LiveStack
-from live_twin import Twin
+from fakes.live_customer import Customer, File, animate, create
+from fakes.live_stack import LiveStack
+from fakes.live_twin import Twin
 
 NewCustomer = Callable[..., Customer]
 

@@ -220,9 +220,7 @@ class MemoryTurns:
 
     def observe(self, claim: Claim, position: int, seen: Snapshot) -> None:
         looks = self._world.turns[position].observations + 1
-        self._change(
-            claim, position, {TurnState.SENDING, TurnState.FINISHED}, observations=looks, last_seen=seen
-        )
+        self._change(claim, position, {TurnState.SENDING, TurnState.FINISHED}, observations=looks, last_seen=seen)
 
     def _change(self, claim: Claim, position: int, states: set[TurnState], **changes: Any) -> None:
         self._world.fence(claim)
@@ -447,7 +445,11 @@ class MemoryClaims:
     def apply(self, claim: Claim, change: Change) -> Job:
         if self.failures:
             raise self.failures.pop(0)
-        if claim.epoch != self.job.lease_epoch or self.held_by != claim.worker_id or change.origin is not self.job.status:
+        if (
+            claim.epoch != self.job.lease_epoch
+            or self.held_by != claim.worker_id
+            or change.origin is not self.job.status
+        ):
             raise ClaimLost(claim.job.id)
         self.changes.append(change)
         self.job = replace(self.job, status=change.to, attempt=change.attempt, waiting=change.waiting)

@@ -1,11 +1,11 @@
-"""A real gateway in a thread: uvicorn with our protocol on port 0, the real adapters, files in a temporary directory."""
+"""A real gateway in a thread: uvicorn with our protocol on port 0, the real adapters, files in a directory."""
 
 from __future__ import annotations
 
 import base64
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import ip_network
@@ -14,17 +14,17 @@ from typing import Any
 
 import httpx
 import uvicorn
-from sqlalchemy import select
 
 from fakes.gateway_jobs import JobDriver
 from reelqueue.domain.api_keys import SCOPES
+from reelqueue.domain.intake import Accepted, NewJob
+from reelqueue.errors import DependencyUnavailable, ReelqueueError
 from reelqueue.gateway.app import create_app
 from reelqueue.gateway.protocol import GatewayProtocol
 from reelqueue.gateway.server import GRACE_S
 from reelqueue.kit.clock import SystemClock
 from reelqueue.settings import Settings
-from reelqueue.store.assets import Assets
-from reelqueue.store.tables import assets
+from reelqueue.store.intake import JobIntake
 from reelqueue.wiring.services import Services
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
@@ -41,11 +41,24 @@ def settings_for(database_url: str, root: Path, **gateway: Any) -> Settings:
     )
 
 
-class NamedAssets(Assets):
-    def is_named(self, tenant_id: str, blob_key: str) -> bool:
-        with self._database.statement() as connection:
-            found = select(assets.c.id).where(assets.c.tenant_id == tenant_id, assets.c.blob_key == blob_key)
-            return connection.execute(found).first() is not None
+class BatchIntake(JobIntake):
+    def accept_many(self, news: Sequence[NewJob]) -> Sequence[Accepted | Exception]:
+        """As `accept` for each, in one commit, if none brings a new file. What one may not fails that one only."""
+        rows = [self._row(new) for new in news]
+        try:
+            made = self._accept_many(rows)
+        except DependencyUnavailable as error:
+            return [error] * len(rows)
+        return [
+            Accepted(job=row.job, replayed=False) if done else self._replayed(new)
+            for new, row, done in zip(news, rows, made, strict=True)
+        ]
+
+    def _replayed(self, new: NewJob) -> Accepted | Exception:
+        try:
+            return self.accept(new)
+        except ReelqueueError as error:
+            return error
 
 
 class JumpingClock(SystemClock):
@@ -71,8 +84,8 @@ class ServicesUnderTest(Services):
         self.clock = self.jumping
 
     @cached_property
-    def assets(self) -> NamedAssets:
-        return NamedAssets(self.database)
+    def intake(self) -> BatchIntake:
+        return BatchIntake(self.database, self.clock)
 
     def broker_ok(self) -> bool:
         return self.broker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,8 @@ class RawAnswer:
 def exchange(address: tuple[str, int], data: bytes, *, timeout: float = 20.0) -> list[RawAnswer]:
     """Every answer to these bytes, until the server closes or says nothing more for a while."""
     with socket.create_connection(address, timeout=timeout) as sock:
-        try:
+        with suppress(OSError):  # refused before all of it was sent; the answer may be there all the same
             sock.sendall(data)
-        except OSError:
-            pass  # refused before all of it was sent; the answer may be there all the same
         return list(_answers(sock))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reelqueue.cli import dev, jobs, processes, tenancy
+from reelqueue.cli import dev, health, jobs, processes, tenancy
 
 app = typer.Typer(
     name="reelqueue",
@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 processes.register(app)
+health.register(app)
 tenancy.register(app)
 jobs.register(app)
 dev.register(app)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from reelqueue.errors import DependencyUnavailable, ReelqueueError
 from reelqueue.files.keys import asset_key
+from reelqueue.gateway.accepting import Accepting
 from reelqueue.gateway.auth import Authenticator
 from reelqueue.gateway.context import Gateway
 from reelqueue.gateway.cursors import Cursors
@@ -78,6 +79,7 @@ def build_gateway(services: GatewayServices) -> Gateway:
             clock=services.clock,
             most_inputs=min(MOST_INPUTS, services.file_limits.max_files),
         ),
+        accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),
     )
 

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from reelqueue.gateway.accepting import Accepting
 from reelqueue.gateway.auth import Authenticator, Principal
 from reelqueue.gateway.cursors import Cursors
 from reelqueue.gateway.hub import Hub
@@ -32,6 +33,7 @@ class Gateway:
     cursors: Cursors
     hub: Hub
     submission: JobSubmission
+    accepting: Accepting
     asset_keeping: AssetKeeping
 
 

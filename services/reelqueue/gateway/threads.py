@@ -13,10 +13,7 @@ SLOW_THREADS: Final = 32
 
 
 class Threads:
-    """Two pools: `quick` for a statement or a commit, `slow` for everything that may take long.
-
-    Concurrent accepts block in `quick` threads on one shared commit; that is what makes them share it.
-    """
+    """Two pools: `quick` for a statement or a commit, `slow` for everything that may take long."""
 
     def __init__(self, *, quick: int) -> None:
         self._quick = ThreadPoolExecutor(quick, thread_name_prefix="gateway-quick")

@@ -54,12 +54,7 @@ class JobSubmission:
         """
         with _discarding(files):
             self._check_alone(draft, files)
-            idempotency = None
-            if key is not None:
-                print_of = fingerprint(draft, (file.sha256 for file in files))
-                idempotency = IdempotencyKey(operation=OPERATION, key=key, fingerprint=print_of)
-            if not files and not draft.inputs and draft.webhook_url is None:
-                return self._intake.accept(_new_job(tenant_id, draft, (), idempotency))
+            idempotency = _idempotency(key, draft, files)
             # A look before costly work. It also finds out whether the database answers before any file is kept.
             if idempotency is not None:
                 earlier = self._intake.replay(tenant_id, idempotency)
@@ -69,6 +64,16 @@ class JobSubmission:
             self._check_destinations(draft)
             with self._fetched(draft) as fetched:
                 return self._accept(tenant_id, draft, fetched=fetched, files=files, idempotency=idempotency)
+
+    def plain(self, tenant_id: str, draft: JobDraft, *, key: str | None = None) -> NewJob | None:
+        """The job to commit as it is, or `None` if something must be looked up, fetched or resolved first: `submit`.
+
+        Touches nothing. Raises ValidationFailed.
+        """
+        if draft.inputs or draft.webhook_url is not None:
+            return None
+        self._check_alone(draft, ())
+        return _new_job(tenant_id, draft, (), _idempotency(key, draft, ()))
 
     def _check_alone(self, draft: JobDraft, files: Sequence[ReceivedFile]) -> None:
         """What needs nobody else to be decided."""
@@ -144,6 +149,13 @@ class JobSubmission:
             if not accepted.replayed:
                 kept.named()
             return accepted
+
+
+def _idempotency(key: str | None, draft: JobDraft, files: Sequence[ReceivedFile]) -> IdempotencyKey | None:
+    if key is None:
+        return None
+    asked = fingerprint(draft, (file.sha256 for file in files))
+    return IdempotencyKey(operation=OPERATION, key=key, fingerprint=asked)
 
 
 def _new_inputs(draft: JobDraft, *, fetched_places: Sequence[int], kept: Kept) -> tuple[NewInput, ...]:

@@ -157,8 +157,8 @@ RAW: dict[str, Callable[[str], bytes]] = {
 
 
 def _framed(key: str, framing: str, body: bytes) -> bytes:
-    head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
-    return head.encode() + body
+    lines = ("POST /v1/jobs HTTP/1.1", "Host: x", f"Authorization: Bearer {key}", "Content-Type: application/json")
+    return "\r\n".join((*lines, framing, "", "")).encode() + body
 
 
 @each("http")

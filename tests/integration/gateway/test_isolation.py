@@ -90,12 +90,12 @@ def test_every_route_under_v1_needs_a_key_and_its_scope(gateway: RunningGateway)
             assert "security" not in operation
             continue
         scope = operation["x-required-scope"]
-        path = path.replace("{job_id}", "job_" + "0" * 26)
+        target = path.replace("{job_id}", "job_" + "0" * 26)
         with gateway.tenant(scopes=SCOPES - {scope}) as narrow:
-            problem = assert_problem(narrow.request(method, path), 403, "scope_missing")
+            problem = assert_problem(narrow.request(method, target), 403, "scope_missing")
             assert problem["scope"] == scope
             narrow.headers.pop("authorization")
-            response = narrow.request(method, path)
+            response = narrow.request(method, target)
             assert_problem(response, 401, "authentication_required")
             assert response.headers["www-authenticate"] == 'Bearer realm="reelqueue"'
         checked += 1

@@ -9,7 +9,7 @@ import av
 import httpx
 import pytest
 
-from conftest import ATTRIBUTION, LOCAL, User, picture, texts, until
+from fakes.twin import ATTRIBUTION, LOCAL, User, picture, texts, until
 
 
 def test_anonymous_token(twin):

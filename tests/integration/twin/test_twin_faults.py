@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from conftest import LOCAL, Twin, decoded, until
+from fakes.twin import LOCAL, Twin, decoded, until
 
 STATUSES = {
     "400": "json",

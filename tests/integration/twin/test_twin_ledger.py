@@ -6,7 +6,7 @@ import signal
 
 import httpx
 
-from conftest import ATTRIBUTION, LOCAL, Project, User, picture, until
+from fakes.twin import ATTRIBUTION, LOCAL, Project, User, picture, until
 
 
 def test_it_lists_everything(twin, user):

@@ -4,7 +4,7 @@
 import httpx
 import pytest
 
-from conftest import LOCAL, Process, Twin, decoded, picture, texts, until
+from fakes.twin import LOCAL, Process, Twin, decoded, picture, texts, until
 
 
 def kinds(events):

@@ -23,9 +23,7 @@ OWN_URL = "https://hooks.example/own?key=canary"
 
 
 def event(kind=EventType.SUCCEEDED, **data):
-    return JobEvent(
-        id="evt_1", job_id="job_1", tenant_id="ten_1", seq=4, type=kind, data=data, created_at=NOW
-    )
+    return JobEvent(id="evt_1", job_id="job_1", tenant_id="ten_1", seq=4, type=kind, data=data, created_at=NOW)
 
 
 # --- who gets one -----------------------------------------------------------------------------------------------------

@@ -150,9 +150,12 @@ def test_a_form_on_a_full_disk_leaves_nothing(open_raw, tmp_path: Path):
 
 def test_a_disk_that_is_full_at_the_second_file_takes_the_first_with_it(tmp_path: Path):
     kinds = iter([open_exclusive, FullDisk])
+
+    def open_next(path: Path) -> RawFile:
+        return next(kinds)(path)
+
     upload = form(file_part("a.png", media.png()), file_part("b.png", media.png()))
-    spool = Spool(tmp_path, open_raw=lambda path: next(kinds)(path))
-    receiver = MultipartReceiver(upload.content_type, spool, limits=FileLimits())
+    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path, open_raw=open_next), limits=FileLimits())
     with pytest.raises(StorageFull):
         receiver.feed(upload.body)
     assert left(tmp_path) == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from fakes.loop import soon
 from reelqueue.domain.api_keys import ApiKey, make_key
 from reelqueue.errors import AuthenticationRequired, DependencyUnavailable, ScopeMissing
 from reelqueue.gateway.auth import TTL_S, Authenticator, Principal
@@ -166,8 +167,7 @@ def test_many_who_come_at_once_ask_once(authenticator: Authenticator, rows: Rows
 
     async def main() -> list[Principal]:
         asked = [asyncio.create_task(authenticator.principal(asking(f"Bearer {key}"))) for _ in range(30)]
-        while not rows.looks:
-            await asyncio.sleep(0.001)
+        await soon(lambda: rows.looks)
         asked[0].cancel()  # one that leaves takes the answer from nobody
         rows.gate.set()
         return await asyncio.gather(*asked[1:])

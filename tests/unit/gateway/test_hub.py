@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fakes.loop import soon as becomes
 from reelqueue.gateway import hub as hub_module
 from reelqueue.gateway.hub import CHANNEL, RECONNECTED, Hub
 
@@ -24,7 +25,7 @@ class Listener:
     """Says what the test puts into it. `fail` makes it raise, as a listener with a bug would."""
 
     def __init__(self) -> None:
-        self.said: queue.Queue[Said | None | Exception] = queue.Queue()
+        self.said: queue.Queue[Said | Exception | None] = queue.Queue()
         self.closed = False
 
     def listen(self) -> Iterator[Said | None]:
@@ -52,8 +53,7 @@ def run(scenario: Any) -> None:
 
         hub = Hub(make)
         hub.start()
-        while not listeners:
-            await asyncio.sleep(0.001)
+        await becomes(lambda: listeners)
         try:
             async with asyncio.timeout(20):
                 await scenario(hub, listeners)
@@ -126,8 +126,7 @@ def test_a_listener_that_fails_is_made_anew() -> None:
     async def scenario(hub: Hub, listeners: list[Listener]) -> None:
         with hub.watch("job_a") as watch:
             listeners[0].said.put(RuntimeError("broken"))
-            while len(listeners) < 2:
-                await asyncio.sleep(0.001)
+            await becomes(lambda: len(listeners) == 2)
             listeners[1].said.put(Said(CHANNEL, "job_a"))
             await watch.changed(1_000)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,10 +34,9 @@ def test_a_tail_lies_within_the_file(size: int, length: int) -> None:
 
 @given(st.text(max_size=40))
 def test_any_header_is_a_part_the_whole_or_416(header: str) -> None:
-    try:
-        requested_range(header, None, size=100, etag=ETAG)
-    except RangeNotSatisfiable as error:
-        assert error.detail == {"bytes": 100}
+    with suppress(RangeNotSatisfiable):
+        part = requested_range(header, None, size=100, etag=ETAG)
+        assert part is None or 0 <= part.start < part.end <= 100
 
 
 def test_another_version_gets_the_whole() -> None:

@@ -58,14 +58,17 @@ SECRETS = st.sampled_from(["whsec_canary", {"whsec_canary": "whsec_canary"}, ["w
 
 @given(st.dictionaries(st.sampled_from(sorted(JobRequest.model_fields)), SECRETS, min_size=1))
 def test_no_violation_repeats_the_value(document: dict[str, Any]) -> None:
+    refused = None
     try:
         checked(JobRequest, document)
     except RequestInvalid as error:
-        text = " ".join(f"{one.code} {one.message}" for one in error.violations) + error.message
+        refused = error
+    if refused is not None:
+        text = " ".join(f"{one.code} {one.message}" for one in refused.violations) + refused.message
         assert "7777777" not in text
         assert "7.25" not in text
-        assert all("canary" not in one.message for one in error.violations)
-        assert error.__cause__ is None
+        assert all("canary" not in one.message for one in refused.violations)
+        assert refused.__cause__ is None
 
 
 @pytest.mark.parametrize(

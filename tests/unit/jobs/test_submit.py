@@ -170,9 +170,12 @@ def url(name: str, *, upstream: bool = False) -> DraftInput:
 
 
 def test_a_plain_job_is_one_commit(world: World) -> None:
-    world.submission().submit(TENANT, draft(), key="k")
-    assert world.log == ["accept"]
-    assert world.accepted[0].idempotency is not None
+    new = world.submission().plain(TENANT, draft(), key="k")
+    assert new is not None
+    assert new.idempotency is not None
+    assert world.log == []
+    assert world.submission().plain(TENANT, draft(url("a"))) is None
+    assert world.submission().plain(TENANT, draft(webhook_url="https://a")) is None
 
 
 def test_the_order_of_a_costly_one(world: World) -> None:
@@ -313,6 +316,6 @@ def test_limits_on_the_whole(world: World) -> None:
         submission.submit(TENANT, draft(*[url("a")] * 11), files=[FakeFile("a")] * 10)
     assert many.value.pointer == "/inputs"
     with pytest.raises(ValidationFailed) as late:
-        submission.submit(TENANT, draft(finish_by=datetime(2020, 1, 1, tzinfo=UTC)))
+        submission.plain(TENANT, draft(finish_by=datetime(2020, 1, 1, tzinfo=UTC)))
     assert late.value.pointer == "/finish_by"
     assert world.log == []

@@ -62,7 +62,7 @@ def test_it_is_a_uuid_of_version_7(millis, random):
         "JOB_" + "0" * 26,
         "ast_" + "0" * 26,
         "job_" + "0" * 25 + "\n",
-        "job_" + "٠" * 26,
+        "job_" + "\N{ARABIC-INDIC DIGIT ZERO}" * 26,
     ],
 )
 def test_what_is_no_id_is_told(text):

@@ -72,11 +72,11 @@ class TestNoSecretIsWritten:
         assert not any(canary in written(lines) for canary in CANARIES)
 
     def test_in_a_traceback_and_its_causes(self, secret, lines):
+        def fail(cause=None):
+            raise RuntimeError(f"again {secret}") from cause
+
         try:
-            try:
-                raise ValueError(secret)
-            except ValueError as error:
-                raise RuntimeError(f"again {secret}") from error
+            fail(ValueError(secret))
         except RuntimeError:
             get_logger("x").exception("thing.failed")
         [line] = lines()

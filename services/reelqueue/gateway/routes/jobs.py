@@ -60,6 +60,9 @@ async def submit_job(call: Call) -> Response:
 
 async def _submit_json(call: Call, key: str | None) -> Accepted:
     draft = checked(JobRequest, await read_json(call)).draft()
+    plain = call.gateway.submission.plain(call.tenant_id, draft, key=key)
+    if plain is not None:
+        return await call.gateway.accepting.accept(plain)
     submit = partial(call.gateway.submission.submit, call.tenant_id, draft, key=key)
     return await (call.gateway.threads.slow(submit) if draft.needs_network else call.gateway.threads.quick(submit))
 

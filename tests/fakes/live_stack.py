@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import redis
 from fixtures.eventually import wait_until
-from live_twin import SMALL_FILMS, Twin
+from fakes.live_twin import SMALL_FILMS, Twin
 from psycopg.rows import dict_row
 
 from reelqueue.dev.process import ChildProcess, Role, spawn

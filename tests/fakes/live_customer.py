@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from fixtures.eventually import wait_until
-from live_stack import LiveStack
+from fakes.live_stack import LiveStack
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
 TERMINAL = frozenset({"job.succeeded", "job.failed", "job.canceled"})

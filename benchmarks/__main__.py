@@ -1,0 +1,71 @@
+"""`python -m benchmarks [names…] [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from benchmarks import accept, cost, dispatch, first_byte, streams, throughput
+from benchmarks.patience import Patience
+from benchmarks.place import OUT, Place
+from benchmarks.report import Report, Run, keep, render
+from reelqueue.kit.logs import configure_logs
+
+MOST_S: Final = 90.0
+"""No benchmark may take longer."""
+
+
+class Benchmark(Protocol):
+    """What each of the modules has. Raises what keeps it from being measured."""
+
+    def measure(self, place: Place, patience: Patience, *, quick: bool) -> Report: ...
+
+
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    "accept": accept,
+    "first_byte": first_byte,
+    "cost": cost,
+    "streams": streams,
+    "throughput": throughput,
+    "dispatch": dispatch,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run them one after the other; 1 if one of them could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print the project's figures.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which: {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small numbers, to see that everything runs")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
+    configure_logs(process="benchmarks", style="console", level="error")
+    failed = []
+    with Place() as place:
+        for name in options.names or BENCHMARKS:
+            try:
+                _run(name, place, quick=options.quick)
+            except Exception:
+                failed.append(name)
+                traceback.print_exc()
+    if failed:
+        print(f"could not be measured: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(name: str, place: Place, *, quick: bool) -> None:
+    command = f"python -m benchmarks {name}{' --quick' if quick else ''}"
+    machine, began = place.machine(), time.monotonic()
+    report = BENCHMARKS[name].measure(place, Patience(began + MOST_S), quick=quick)
+    run = Run(name=name, command=command, quick=quick, machine=machine, seconds=time.monotonic() - began)
+    kept = keep(report, run, OUT)
+    print(f"{render(report, run)}\n  took {run.seconds:.0f} s; kept as {kept}\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""Whole jobs, from the POST to the delivered webhook."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from benchmarks.api import INSTRUCTION, Api
+from benchmarks.crew import Account, Site
+from benchmarks.load import Outcome, Plan, apply_load
+from benchmarks.patience import BenchmarkFailed, Patience
+from benchmarks.receiver import Receiver
+
+_OPEN = """
+SELECT (SELECT count(*) FROM messages WHERE state = 'pending') + (SELECT count(*) FROM jobs WHERE dispatch <> 'done')
+"""
+_UNHAPPY = "SELECT status, error ->> 'code', count(*) FROM jobs WHERE status <> 'succeeded' GROUP BY 1, 2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Jobs of one kind, and the means to post them and to see them end."""
+
+    site: Site
+    account: Account
+    api: Api
+    receiver: Receiver
+    fields: Mapping[str, Any]
+    observer: psycopg.Connection[Any]
+    patience: Patience
+
+    def post_at(self, rate: float, count: int) -> None:
+        """Post `count` jobs, one every 1/rate seconds."""
+        began = time.monotonic()
+        for number in range(count):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            self.api.submit(**self.fields)
+
+    def post_at_once(self, count: int, *, connections: int = 8) -> Outcome:
+        """Post `count` jobs as fast as they are taken, from another process."""
+        return apply_load(
+            Plan(
+                port=self.site.gateway_port,
+                path="/v1/jobs",
+                body=json.dumps(self.fields),
+                headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.account.api_key}"},
+                connections=connections,
+                count=count,
+            )
+        )
+
+    def await_webhooks(self, total: int) -> None:
+        """Until the receiver has had `total` webhooks in all, and the database knows of nothing left to do."""
+        self.patience.wait(lambda: len(self.receiver.moments) >= total, f"webhook {total}", every_s=0.01)
+        self.patience.wait(lambda: self._scalar(_OPEN) == 0, "the last record", every_s=0.05)
+
+    def check_all_succeeded(self) -> None:
+        """Raises `BenchmarkFailed`: jobs that fail cost less, so figures of them would flatter."""
+        unhappy = self.observer.execute(_UNHAPPY).fetchall()
+        if unhappy:
+            raise BenchmarkFailed(f"jobs did not succeed: {unhappy}")
+
+    def _scalar(self, query: str) -> Any:
+        row = self.observer.execute(query).fetchone()
+        return None if row is None else row[0]
+
+
+def picture_job(api: Api, receiver: Receiver) -> dict[str, Any]:
+    """The main job: a picture (uploaded before, once), an instruction, an export, a webhook."""
+    return {"instruction": INSTRUCTION, "inputs": [api.keep()], "webhook_url": receiver.url}

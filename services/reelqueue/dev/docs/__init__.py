@@ -1,0 +1,1 @@
+"""The pages that are made from the code, so that they cannot say anything else: `python -m reelqueue.dev.docs`."""

@@ -1,0 +1,38 @@
+"""The schedule and the event types in `docs/webhooks.md`, from `domain/`."""
+
+from __future__ import annotations
+
+from reelqueue.dev.docs.markdown import table
+from reelqueue.domain.deliveries import SCHEDULE_S
+from reelqueue.domain.jobs import EVENT_OF, TERMINAL_EVENTS, Status
+from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
+
+_UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def schedule_table() -> str:
+    """When each try is made, if all before it failed."""
+    rows, since = [], 0
+    for number, wait in enumerate(SCHEDULE_S, start=1):
+        since += wait
+        rows.append([str(number), "at once" if wait == 0 else _span(wait), _span(since) if since else "0"])
+    return table(["try", "after the one before", "after the event, about"], rows)
+
+
+def event_table() -> str:
+    """The event types."""
+    rows = []
+    for status in Status:
+        kind = EVENT_OF[status]
+        final, default = kind in TERMINAL_EVENTS, kind in DEFAULT_EVENT_TYPES
+        rows.append([f"`{kind}`", f"the job became `{status}`", "yes" if final else "", "yes" if default else ""])
+    return table(["type", "when", "the last one of a job", "sent if you do not choose"], rows)
+
+
+def _span(seconds: int) -> str:
+    parts = []
+    for size, name in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}{'s' if name == 'day' and count > 1 else ''}")
+    return " ".join(parts[:2])

@@ -1,0 +1,74 @@
+"""Which pages are made, and the places in pages written by hand that are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from reelqueue.dev.docs.commands import commands_page
+from reelqueue.dev.docs.deliveries import event_table, schedule_table
+from reelqueue.dev.docs.errors import errors_page
+from reelqueue.dev.docs.metrics import metrics_table
+from reelqueue.dev.docs.settings import env_example, settings_page
+from reelqueue.dev.docs.statuses import status_page
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {
+        "docs/status-machine.md": status_page,
+        "docs/settings.md": settings_page,
+        "docs/errors.md": errors_page,
+        "docs/cli.md": commands_page,
+        ".env.example": env_example,
+    }
+)
+"""Whole files."""
+
+BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = MappingProxyType(
+    {
+        "docs/operations.md": {"metrics": metrics_table},
+        "docs/webhooks.md": {"events": event_table, "schedule": schedule_table},
+    }
+)
+"""Parts of files, between `<!-- begin: name -->` and `<!-- end: name -->`."""
+
+
+class BlockMissing(Exception):
+    """A page has no place for what is generated into it."""
+
+
+def stale(root: Path) -> list[str]:
+    """The pages that are not as the code says."""
+    return [path for path, text in _rendered(root).items() if _read(root / path) != text]
+
+
+def write(root: Path) -> list[str]:
+    """Write what is out of date; returns the paths."""
+    changed = {path: text for path, text in _rendered(root).items() if _read(root / path) != text}
+    for path, text in changed.items():
+        (root / path).write_text(text, encoding="utf-8")
+    return list(changed)
+
+
+def _rendered(root: Path) -> dict[str, str]:
+    found = {path: make() for path, make in PAGES.items()}
+    for path, blocks in BLOCKS.items():
+        text = (root / path).read_text(encoding="utf-8")
+        for name, make in blocks.items():
+            text = filled(text, name, make())
+        found[path] = text
+    return found
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """The page with the block's content replaced. Raises `BlockMissing`."""
+    place = re.compile(rf"(<!-- begin: {name}\b[^>]*-->\n).*?(<!-- end: {name} -->)", re.DOTALL)
+    if place.search(text) is None:
+        raise BlockMissing(name)
+    return place.sub(lambda found: f"{found[1]}\n{content}\n{found[2]}", text)
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
