@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from benchmarks import accept, cost, dispatch, first_byte, streams, throughput
-from benchmarks.patience import Patience
+from benchmarks.patience import ROOT, Patience
 from benchmarks.place import OUT, Place
 from benchmarks.report import Report, Run, keep, render
 from reelqueue.kit.logs import configure_logs
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         for name in options.names or BENCHMARKS:
             try:
                 _run(name, place, quick=options.quick)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever one of them lacks, the others can be measured
                 failed.append(name)
                 traceback.print_exc()
     if failed:
@@ -64,7 +64,7 @@ def _run(name: str, place: Place, *, quick: bool) -> None:
     report = BENCHMARKS[name].measure(place, Patience(began + MOST_S), quick=quick)
     run = Run(name=name, command=command, quick=quick, machine=machine, seconds=time.monotonic() - began)
     kept = keep(report, run, OUT)
-    print(f"{render(report, run)}\n  took {run.seconds:.0f} s; kept as {kept}\n", flush=True)
+    print(f"{render(report, run)}\n  took {run.seconds:.0f} s; kept as {kept.relative_to(ROOT)}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -16,7 +17,7 @@ from benchmarks.load import Outcome, Plan, apply_load
 from benchmarks.patience import ROOT, Patience
 from benchmarks.pgbench import Inserts, insert_rows
 from benchmarks.place import Place
-from benchmarks.report import Report, Table
+from benchmarks.report import Cell, Report, Table
 from benchmarks.usage import read_cpu
 from reelqueue.dev.process import Role
 
@@ -25,8 +26,8 @@ PGBENCH_CONNECTIONS: Final = 16
 WARM_S: Final = 0.4
 Kind = Literal["ours", "bare", "bare, sync"]
 FACTORIES: Final[Mapping[Kind, str]] = {
-    "bare": "benchmarks.bare_app:create_app",
-    "bare, sync": "benchmarks.bare_app:create_sync_app",
+    "bare": "benchmarks.bare_async_app:create_app",
+    "bare, sync": "benchmarks.bare_app:create_app",
 }
 
 
@@ -71,7 +72,7 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     bare_app.create_table(site.database_url)
     account = site.account(max_running=1, upstream=False)
     sides = list(_sides(site, quick=quick))
-    rounds, seconds = (1, 1) if quick else (2, 3)
+    rounds, seconds = (1, 0.6) if quick else (2, 2.2)
     inserts: list[Inserts] = []
     with Crew([_role(site, side) for side in sides], site.folder / "logs") as crew:
         for number in range(rounds):
@@ -80,7 +81,7 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
                     site.database_url,
                     instruction=INSTRUCTION,
                     connections=PGBENCH_CONNECTIONS,
-                    seconds=seconds,
+                    seconds=math.ceil(seconds),
                     folder=site.folder,
                 )
             )
@@ -148,21 +149,21 @@ def _report(inserts: Sequence[Inserts], sides: Sequence[Side]) -> Report:
     bare = {(side.server, side.processes): side.rate for side in sides if side.kind == yardstick}
     latency = mean([one.latency_ms for one in inserts])
     pgbench_name = f"pgbench, {PGBENCH_CONNECTIONS} connections, mean latency"
-    rows: list[tuple[str | float | None, ...]] = [(pgbench_name, database, 1.0, None, latency, None, None, None, None)]
-    for side in sides:
-        rows.append(
-            (
-                side.name,
-                side.rate,
-                side.rate / database,
-                per(side.rate, bare[side.server, side.processes]),
-                percentile(side.latencies_ms, 0.5),
-                percentile(side.latencies_ms, 0.99),
-                per(side.server_cpu_s * 1000, side.answered),
-                per(side.postgres_cpu_s * 1000, side.answered),
-                side.client_share,
-            )
+    rows: list[tuple[Cell, ...]] = [(pgbench_name, database, 1.0, None, latency, None, None, None, None)]
+    rows += [
+        (
+            side.name,
+            side.rate,
+            side.rate / database,
+            per(side.rate, bare[side.server, side.processes]),
+            percentile(side.latencies_ms, 0.5),
+            percentile(side.latencies_ms, 0.99),
+            per(side.server_cpu_s * 1000, side.answered),
+            per(side.postgres_cpu_s * 1000, side.answered),
+            side.client_share,
         )
+        for side in sides
+    ]
     columns = (
         *("side", "requests/s", "of pgbench", f"of {yardstick}", "p50 ms", "p99 ms"),
         *("server CPU ms", "Postgres CPU ms", "client, cores"),

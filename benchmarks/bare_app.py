@@ -1,21 +1,20 @@
-"""What most people write: a FastAPI route that makes one row with the SQLAlchemy ORM, and nothing else.
+"""What many people write: a FastAPI `def` route that makes one row with the SQLAlchemy ORM, and nothing else.
 
-No key is checked, no repeat is recognised, no event is written. Twice, since people write it both ways: `create_app`
-with `async def` and an `AsyncSession`, `create_sync_app` with `def` and a `Session`. Pools are SQLAlchemy's default.
+No key is checked, no repeat is recognised, no event is written. The pool is SQLAlchemy's default. `bare_async_app` is
+the other spelling.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: FastAPI could not resolve the dependency, which is a local name.
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Index, create_engine, make_url
+from sqlalchemy import URL, Index, create_engine, make_url
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from reelqueue.kit.ids import new_id
@@ -68,29 +67,9 @@ class JobOut(BaseModel):
 
 
 def create_app() -> FastAPI:
-    """The route as `async def`. Needs greenlet, as all of SQLAlchemy's asyncio does."""
+    """The route, in FastAPI's thread pool."""
     app = FastAPI()
-    sessions = async_sessionmaker(create_async_engine(_url()), expire_on_commit=False)
-
-    async def session() -> AsyncIterator[AsyncSession]:
-        async with sessions() as opened:
-            yield opened
-
-    @app.post(PATH, status_code=202, response_model=JobOut)
-    async def submit(job: JobIn, session: Annotated[AsyncSession, Depends(session)]) -> BareJob:
-        row = _row(job)
-        session.add(row)
-        await session.commit()
-        return row
-
-    _add_health(app)
-    return app
-
-
-def create_sync_app() -> FastAPI:
-    """The same as `def`, in FastAPI's thread pool."""
-    app = FastAPI()
-    sessions = sessionmaker(create_engine(_url()), expire_on_commit=False)
+    sessions = sessionmaker(create_engine(database_url()), expire_on_commit=False)
 
     def session() -> Iterator[Session]:
         with sessions() as opened:
@@ -98,29 +77,32 @@ def create_sync_app() -> FastAPI:
 
     @app.post(PATH, status_code=202, response_model=JobOut)
     def submit(job: JobIn, session: Annotated[Session, Depends(session)]) -> BareJob:
-        row = _row(job)
+        row = row_of(job)
         session.add(row)
         session.commit()
         return row
 
-    _add_health(app)
+    add_health(app)
     return app
 
 
-def create_table(database_url: str) -> None:
+def create_table(url: str) -> None:
     """Make the table, which pgbench fills as well."""
-    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg"))
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     Base.metadata.create_all(engine)
     engine.dispose()
 
 
-def _add_health(app: FastAPI) -> None:
+def add_health(app: FastAPI) -> None:
+    """Add what tells that it is up."""
+
     @app.get("/readyz")
     async def ready() -> dict[str, str]:
         return {"status": "ok"}
 
 
-def _row(job: JobIn) -> BareJob:
+def row_of(job: JobIn) -> BareJob:
+    """The row of a request."""
     return BareJob(
         id=new_id("job"),
         tenant_id="ten_bench",
@@ -133,5 +115,6 @@ def _row(job: JobIn) -> BareJob:
     )
 
 
-def _url() -> Any:
+def database_url() -> URL:
+    """Where the rows go."""
     return make_url(os.environ[URL_VARIABLE]).set(drivername="postgresql+psycopg")

@@ -13,8 +13,10 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
+from sqlalchemy import make_url
+
 from benchmarks.patience import ROOT
-from benchmarks.place import Place
+from benchmarks.place import PROCESSES, Place
 from reelqueue.dev.ports import LOOPBACK, choose_port
 from reelqueue.dev.process import Role
 from reelqueue.dev.supervisor import Supervisor
@@ -55,11 +57,11 @@ class Site:
         """A loopback port."""
         return choose_port(self._chance)
 
-    def environment(self, **extra: str) -> dict[str, str]:
-        """The environment of every process of ours, as `reelqueue dev` sets it."""
+    def environment(self, process: str | None = None, **extra: str) -> dict[str, str]:
+        """The environment of a process of ours, as `reelqueue dev` sets it, but for the role it is in the database."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("REELQUEUE_", "NEMO_"))}
         ours = {
-            "REELQUEUE_DATABASE_URL": self.database_url,
+            "REELQUEUE_DATABASE_URL": self._database_url_of(process),
             "REELQUEUE_REDIS_URL": self.place.valkey.url,
             "REELQUEUE_SECRET_KEY": self._secret_key,
             "REELQUEUE_FILES__STORE_URL": (self.folder / "files").as_uri(),
@@ -89,6 +91,10 @@ class Site:
         finally:
             services.close()
 
+    def _database_url_of(self, process: str | None) -> str:
+        url = make_url(self.database_url)
+        return (url.set(username=process) if process in PROCESSES else url).render_as_string(hide_password=False)
+
     # --- roles ---
 
     def all_roles(
@@ -109,16 +115,16 @@ class Site:
             if server == "uvicorn"
             else granian("reelqueue.gateway.asgi:app_factory", port, processes)
         )
-        return Role(name, argv, env=self.environment(), cwd=ROOT, ready=lambda: answers(port, "/readyz"))
+        return Role(name, argv, env=self.environment(name), cwd=ROOT, ready=lambda: answers(port, "/readyz"))
 
     def dispatcher(self) -> Role:
         """The dispatcher."""
-        return Role("dispatcher", _reelqueue("dispatcher"), env=self.environment(), cwd=ROOT)
+        return Role("dispatcher", _reelqueue("dispatcher"), env=self.environment("dispatcher"), cwd=ROOT)
 
     def worker(self, queue: str, threads: int) -> Role:
         """A worker of one queue."""
         argv = _reelqueue("worker", "--queues", queue, "--threads", str(threads))
-        return Role(f"worker-{queue}", argv, env=self.environment(), cwd=ROOT)
+        return Role(f"worker-{queue}", argv, env=self.environment(f"worker-{queue}"), cwd=ROOT)
 
     def twin(self, *arguments: str) -> Role:
         """The stand-in for NemoVideo."""

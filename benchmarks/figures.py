@@ -78,7 +78,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 def shown(value: float | str | None) -> str:
     """A number as people read it: three significant digits, thousands apart; what is not there as a dash."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, str):
         return value
     if value == 0 or not math.isfinite(value):

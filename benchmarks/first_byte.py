@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack
 from typing import Any, Final
 
 import psycopg
 
-from benchmarks.api import Api, twin_ledger
-from benchmarks.crew import Crew, Site
+from benchmarks.api import twin_ledger
+from benchmarks.crew import Site
 from benchmarks.figures import Aim, Figure, percentile
-from benchmarks.jobs import Workload, picture_job
+from benchmarks.jobs import working
 from benchmarks.patience import BenchmarkFailed, Patience
 from benchmarks.place import Place
-from benchmarks.receiver import Receiver
-from benchmarks.report import Report, Table
+from benchmarks.report import Cell, Report, Table
 
 SPEED: Final = 50.0
 """Shortens what comes after the first byte, so that the next job need not wait for it."""
@@ -33,32 +31,16 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     site, count, warm = Site(place, "first_byte", speed=SPEED), 10 if quick else 50, 3
     chance = random.Random(7)
     posted: list[tuple[str, float, float]] = []
-    with (
-        place.observe(site.database_url) as observer,
-        Crew(site.all_roles(), site.folder / "logs"),
-        Receiver() as receiver,
-        ExitStack() as stack,
-    ):
-        account = site.account(max_running=50)
-        api = stack.enter_context(Api(site.base_url, account))
-        work = Workload(
-            site=site,
-            account=account,
-            api=api,
-            receiver=receiver,
-            fields=picture_job(api, receiver),
-            observer=observer,
-            patience=patience,
-        )
+    with working(site, site.all_roles(), patience, max_running=50) as work:
         for number in range(warm + count):
             began = time.time()
-            job_id = api.submit(**work.fields)
+            job_id = work.api.submit(**work.fields)
             posted.append((job_id, began, time.time()))
             work.await_webhooks(number + 1)
             time.sleep(chance.uniform(*PAUSE_S))
         work.check_all_succeeded()
         requests = [line["real_at"] for line in twin_ledger(site.twin_url, "requests")]
-        stages = [_stages(observer, *one, requests) for one in posted[warm:]]
+        stages = [_stages(work.observer, *one, requests) for one in posted[warm:]]
     return _report(stages)
 
 
@@ -77,7 +59,7 @@ def _stages(
 def _report(stages: list[tuple[float, ...]]) -> Report:
     names = ("202 to the first byte", "202 to the admission", "202 to the claim", "the claim to the first byte")
     columns = list(zip(*stages, strict=True))
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (name, *(percentile(values, share) for share in (0.0, 0.5, 0.95, 1.0)))
         for name, values in zip(names, columns, strict=True)
     ]

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from benchmarks.api import INSTRUCTION, Api
-from benchmarks.crew import Account, Site
+from benchmarks.crew import Account, Crew, Site
 from benchmarks.load import Outcome, Plan, apply_load
 from benchmarks.patience import BenchmarkFailed, Patience
 from benchmarks.receiver import Receiver
+from reelqueue.dev.process import Role
 
-_OPEN = """
+GENERATION: Final = "Generate a 5-second cinematic video of a harbor at night"
+_OPEN: Final = """
 SELECT (SELECT count(*) FROM messages WHERE state = 'pending') + (SELECT count(*) FROM jobs WHERE dispatch <> 'done')
 """
-_UNHAPPY = "SELECT status, error ->> 'code', count(*) FROM jobs WHERE status <> 'succeeded' GROUP BY 1, 2"
+_UNHAPPY: Final = "SELECT status, error ->> 'code', count(*) FROM jobs WHERE status <> 'succeeded' GROUP BY 1, 2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Workload:
     """Jobs of one kind, and the means to post them and to see them end."""
 
     site: Site
+    crew: Crew
     account: Account
     api: Api
     receiver: Receiver
@@ -54,9 +58,19 @@ class Workload:
             )
         )
 
+    @property
+    def delivered(self) -> int:
+        """Webhooks so far."""
+        return len(self.receiver.moments)
+
+    def pids(self) -> dict[str, int]:
+        """All processes of ours by role, the twin, and the servers."""
+        servers = {"postgres": self.site.place.postgres.pid, "valkey": self.site.place.valkey.pid}
+        return {**self.crew.pids(), **servers}
+
     def await_webhooks(self, total: int) -> None:
         """Until the receiver has had `total` webhooks in all, and the database knows of nothing left to do."""
-        self.patience.wait(lambda: len(self.receiver.moments) >= total, f"webhook {total}", every_s=0.01)
+        self.patience.wait(lambda: self.delivered >= total, f"webhook {total}", every_s=0.01)
         self.patience.wait(lambda: self._scalar(_OPEN) == 0, "the last record", every_s=0.05)
 
     def check_all_succeeded(self) -> None:
@@ -70,6 +84,29 @@ class Workload:
         return None if row is None else row[0]
 
 
-def picture_job(api: Api, receiver: Receiver) -> dict[str, Any]:
-    """The main job: a picture (uploaded before, once), an instruction, an export, a webhook."""
-    return {"instruction": INSTRUCTION, "inputs": [api.keep()], "webhook_url": receiver.url}
+@contextmanager
+def working(
+    site: Site, roles: Sequence[Role], patience: Patience, *, max_running: int, picture: bool = True
+) -> Iterator[Workload]:
+    """The roles up, a tenant that may have so many jobs running, and somewhere for the webhooks to go.
+
+    With `picture` the jobs are the main ones: a picture (uploaded before, once), an instruction, an export, a webhook.
+    """
+    with (
+        site.place.observe(site.database_url) as observer,
+        Receiver() as receiver,
+        Crew(roles, site.folder / "logs") as crew,
+    ):
+        account = site.account(max_running=max_running)
+        with Api(site.base_url, account) as api:
+            fields = {"instruction": INSTRUCTION, "inputs": [api.keep()], "webhook_url": receiver.url}
+            yield Workload(
+                site=site,
+                crew=crew,
+                account=account,
+                api=api,
+                receiver=receiver,
+                fields=fields if picture else {"instruction": GENERATION},
+                observer=observer,
+                patience=patience,
+            )

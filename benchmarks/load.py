@@ -172,7 +172,7 @@ def run(plan: Plan) -> Outcome:
                 under_way -= 1
     return Outcome(
         answered=answered,
-        statuses=statuses,
+        statuses=dict(statuses),
         latencies_s=latencies,
         wall_s=ended - counted_from,
         client_cpu_s=time.process_time() - cpu_from,

@@ -24,6 +24,8 @@ from reelqueue.store.migrations import upgrade
 OUT: Final = ROOT / "out" / "bench"
 _TEMPLATE: Final = "migrated"
 _OBSERVER: Final = "observer"
+PROCESSES: Final = ("gateway", "dispatcher", "worker-stream", "worker-step", "worker-webhook")
+"""Each connects as a database role of its own, so that its statements can be told from the others'."""
 
 
 class Place:
@@ -78,7 +80,8 @@ class Place:
         self.postgres.start()
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
-            connection.execute(f"CREATE ROLE {_OBSERVER} SUPERUSER LOGIN PASSWORD '{self._password()}'")
+            for role in (_OBSERVER, *PROCESSES):
+                connection.execute(f"CREATE ROLE \"{role}\" SUPERUSER LOGIN PASSWORD '{self._password()}'")
         self.postgres.stop()
         self.postgres.start()
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:

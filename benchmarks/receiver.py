@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from types import TracebackType
 from typing import Self
-
-import uvloop
 
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
@@ -21,7 +20,7 @@ class Receiver:
     def __init__(self) -> None:
         self.moments: list[float] = []
         self.url = ""
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._live, name="receiver", daemon=True)
 
@@ -37,9 +36,9 @@ class Receiver:
         self._thread.join()
 
     def _live(self) -> None:
-        loop = self._loop
-        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self.moments), "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        loop, listening = self._loop, socket.create_server(("127.0.0.1", 0))
+        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self.moments), sock=listening))
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
         self._ready.set()
         loop.run_forever()
         server.close()

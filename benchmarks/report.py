@@ -15,11 +15,12 @@ Cell: TypeAlias = str | float | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under headings. The first column names the row."""
+    """Rows under headings. `printed` is how many of them a terminal gets; JSON gets all."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    printed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,8 @@ def render(report: Report, run: Run) -> str:
     ]
     for table in report.tables:
         lines += ["", f"  {table.title}", *(f"    {line}" for line in _aligned(table))]
+        if table.printed is not None and table.printed < len(table.rows):
+            lines.append(f"    and {len(table.rows) - table.printed} more in the JSON")
     lines += ["", *(f"  {line}" for line in _aligned(_figures(report.figures)))]
     lines += [f"  note: {note}" for note in report.notes]
     return "\n".join(lines)
@@ -104,7 +107,7 @@ def _aligned(table: Table) -> list[str]:
         any(isinstance(row[place], float | int) for row in table.rows)
         for place in range(max((len(row) for row in table.rows), default=0))
     ]
-    texts = [[shown(cell) for cell in row] for row in table.rows]
+    texts = [[shown(cell) for cell in row] for row in table.rows[: table.printed]]
     if table.columns:
         texts.insert(0, list(table.columns))
     widths = [max(len(row[place]) for row in texts) for place in range(len(numeric))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,10 +13,10 @@ from benchmarks.figures import per
 
 _SPACES: Final = re.compile(r"\s+")
 _COUNTED: Final = """
-SELECT s.query, sum(s.calls)::float8, sum(s.total_exec_time)::float8
+SELECT r.rolname, s.query, sum(s.calls)::float8, sum(s.total_exec_time)::float8
 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND r.rolname <> current_user
-GROUP BY s.query ORDER BY 2 DESC, 1
+GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
 CONTROL: Final = ("BEGIN", "COMMIT", "ROLLBACK")
 """Round trips too, but no queries."""
@@ -23,8 +24,9 @@ CONTROL: Final = ("BEGIN", "COMMIT", "ROLLBACK")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement with its values left out; how often it ran, and for how many milliseconds in all."""
+    """One statement with its values left out: which process ran it, how often, for how many milliseconds in all."""
 
+    process: str
     text: str
     calls: float
     ms: float
@@ -43,8 +45,11 @@ class StatementCounter:
         name = connection.info.dbname
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         # For sessions that begin after this: call it before the processes start.
-        connection.execute(psycopg.sql.SQL("ALTER DATABASE {} SET pg_stat_statements.track = 'top'").format(
-            psycopg.sql.Identifier(name)))
+        connection.execute(
+            psycopg.sql.SQL("ALTER DATABASE {} SET pg_stat_statements.track = 'top'").format(
+                psycopg.sql.Identifier(name)
+            )
+        )
 
     def reset(self) -> None:
         """Count from here."""
@@ -55,7 +60,7 @@ class StatementCounter:
     def read(self) -> list[Statement]:
         """What ran since, the most frequent first."""
         rows = self._connection.execute(_COUNTED).fetchall()
-        return [Statement(shortened(query), calls, ms) for query, calls, ms in rows]
+        return [Statement(process, shortened(query), calls, ms) for process, query, calls, ms in rows]
 
 
 def shortened(query: str, *, most: int = 110) -> str:
@@ -64,6 +69,6 @@ def shortened(query: str, *, most: int = 110) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def calls_per(statements: list[Statement], count: float) -> float:
-    """Statements for each of `count`, transaction control included."""
+def calls_per(statements: Iterable[Statement], count: float) -> float:
+    """Statements for each of `count`."""
     return per(sum(one.calls for one in statements), count)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.media import png
-from fakes.receivers import Reply, WebhookReceiver
-from fakes.live_customer import Customer, File, new_marker
+
+from fakes.live_customer import Customer, Customers, File, new_marker
 from fakes.live_stack import LiveStack
 from fakes.live_twin import Twin
-
-from reelqueue.domain.api_keys import SCOPES
-from reelqueue.settings import Settings
-from reelqueue.wiring.services import Services
+from fakes.media import png
+from fakes.receivers import Reply, WebhookReceiver
 
 SPEED = 150.0
 """A generation takes one or two seconds; the fourth try of a webhook comes after a quarter of a minute."""
@@ -63,43 +59,17 @@ def twin(stack: LiveStack) -> Iterator[Twin]:
 
 
 @pytest.fixture(scope="session")
-def services(stack: LiveStack) -> Iterator[Services]:
-    """The adapters, to make tenants with: the same ones that `reelqueue tenant create` uses."""
-    dev = stack.dev
-    made = Services(
-        Settings(database_url=dev["database_url"], redis_url=dev["redis_url"], secret_key=stack.secret_key),
-        process="e2e",
-    )
+def customers(stack: LiveStack) -> Iterator[Customers]:
+    """Makes more of them, other ones, or those with little credit."""
+    made = Customers(stack)
     yield made
     made.close()
 
 
-NewCustomer = Callable[..., Customer]
-
-
-@pytest.fixture(scope="session")
-def make_customer(stack: LiveStack, services: Services) -> Iterator[NewCustomer]:
-    """Makes tenants with a key and a token; `max_running` and the token's `credits`, `plan` may be given."""
-    made: list[Customer] = []
-
-    def make(*, max_running: int = 50, **account: Any) -> Customer:
-        tenant = services.tenants.create(f"tenant-{uuid.uuid4().hex[:10]}", max_running=max_running)
-        key = services.api_keys.create(tenant.id, name="e2e", scopes=sorted(SCOPES))
-        token = stack.twin.issue_token(**{"credits": 100_000, **account})
-        services.tokens.add(tenant.id, token["token"], label="e2e")
-        shown = {"id": tenant.id, "name": tenant.name, "webhook_secret": services.tenants.webhook_secret(tenant.id)}
-        made.append(Customer(stack, tenant=shown, key=key.text, token=token))
-        return made[-1]
-
-    yield make
-    for customer in made:
-        customer.close()
-
-
 @pytest.fixture
-def customer(make_customer: NewCustomer, twin: Twin) -> Customer:
+def customer(customers: Customers, twin: Twin) -> Customer:
     """A tenant that nobody else uses."""
-    return make_customer()
+    return customers.make()
 
 
 @pytest.fixture

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
+
+from fakes.live_customer import Customer, Customers, File, animate, create, new_marker
+from fakes.live_stack import LiveStack
 from fakes.receivers import Hook, Reply, WebhookReceiver
 from fixtures.eventually import wait_until
-from fakes.live_customer import Customer, File, animate, create, new_marker
-from fakes.live_stack import LiveStack
-from standardwebhooks import Webhook
 
 OURS = ("worker-stream", "worker-step", "worker-webhook", "dispatcher", "gateway")
 TRIES = "SELECT a.* FROM webhook_attempts a JOIN messages m ON m.id = a.message_id WHERE m.job_id = %s ORDER BY attempt"
@@ -41,8 +42,8 @@ class Incident:
 
 
 @pytest.fixture(scope="module")
-def incident(stack: LiveStack, make_customer: Callable[..., Customer], photo: File) -> Iterator[Incident]:
-    customer, marker, twin = make_customer(), new_marker(), stack.twin
+def incident(stack: LiveStack, customers: Customers, photo: File) -> Iterator[Incident]:
+    customer, marker, twin = customers.make(), new_marker(), stack.twin
     held = threading.Event()
     receivers = {
         "refused": WebhookReceiver(listening=False),
@@ -65,7 +66,7 @@ def incident(stack: LiveStack, make_customer: Callable[..., Customer], photo: Fi
             for name in ("refused", "erring"):
                 wait_until(lambda name=name: len(stack.sql(TRIES, sent[name])) == 3, 40, interval=0.1)
             receivers["refused"].listen()
-            wait_until(lambda: receivers["delivering"].hooks(), 20)
+            wait_until(receivers["delivering"].hooks, 20)
         # A worker waits for an answer to its upload, another listens to a turn of which it has heard the beginning.
         with twin.fault("upload", "hang") as hang, twin.settings(generation_seconds=(1_500, 1_500)):
             send("uploading", files=[photo], instruction=animate(f"{marker}-uploading"))
@@ -144,7 +145,7 @@ def test_a_delivery_whose_worker_was_killed_is_made_again_under_the_same_id(inci
     ("name", "failures"),
     [
         ("refused", [(None, "connect")] * 3),
-        ("erring", [(500, "status"), (None, "response"), (503, "status")]),
+        ("erring", [(500, "status"), (None, "wait"), (503, "status")]),
     ],
 )
 def test_a_receiver_that_was_down_for_three_tries_gets_the_fourth(

@@ -13,12 +13,13 @@ from pathlib import Path
 import av
 import httpx
 import pytest
-from fakes.receivers import WebhookReceiver
-from fixtures.eventually import Eventually
-from fakes.live_customer import Customer, File, animate, create, new_marker, picture
+from standardwebhooks import Webhook
+
+from fakes.live_customer import Customer, Customers, File, animate, create, new_marker, picture
 from fakes.live_stack import LiveStack
 from fakes.live_twin import Twin
-from standardwebhooks import Webhook
+from fakes.receivers import WebhookReceiver
+from fixtures.eventually import Eventually
 
 
 def test_pictures_become_a_playable_video_and_a_verified_webhook(
@@ -103,7 +104,7 @@ class _OnePicture:
                 self.end_headers()
                 self.wfile.write(content)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -220,9 +221,9 @@ def _stream(customer: Customer, job_id: str, *, last_event_id: int = 0) -> Itera
 
 
 def test_what_is_refused_leaves_nothing_behind(
-    stack: LiveStack, customer: Customer, make_customer: type[Customer], twin: Twin, photo: File, marker: str
+    stack: LiveStack, customer: Customer, customers: Customers, twin: Twin, photo: File, marker: str
 ) -> None:
-    other = make_customer()
+    other = customers.make()
     with twin.settings(instant=True):
         theirs = other.submit(instruction=create(new_marker()))
     nobody = httpx.Client(base_url=stack.base_url, trust_env=False)

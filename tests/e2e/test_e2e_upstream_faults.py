@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
-from fakes.receivers import WebhookReceiver
-from fixtures.eventually import Eventually
-from fakes.live_customer import Customer, File, animate, create
+
+from fakes.live_customer import Customer, Customers, File, animate, create
 from fakes.live_stack import LiveStack
 from fakes.live_twin import Twin
-
-NewCustomer = Callable[..., Customer]
+from fakes.receivers import WebhookReceiver
+from fixtures.eventually import Eventually
 
 
 def _token_health(stack: LiveStack, customer: Customer) -> str:
@@ -114,7 +112,7 @@ def test_a_storm_of_429_fails_no_job(
         turns = storm.enter_context(twin.fault("run_sse", 429, count=6, retry_after="1"))
         early = [customer.submit(instruction=animate(f"{marker}-{n}"), files=[photo]) for n in range(3)]
         eventually(lambda: twin.struck(uploads) > 0, 30)
-        # These come while their only token is to be left alone.
+        # These come while the tenant's own token is to be left alone.
         late = [customer.submit(instruction=animate(f"{marker}-{n}"), files=[photo]) for n in range(3, 6)]
         jobs = [customer.succeeded(job["id"], timeout=90) for job in (*early, *late)]
         assert (twin.struck(uploads), twin.struck(turns)) == (6, 6)
@@ -124,9 +122,9 @@ def test_a_storm_of_429_fails_no_job(
 
 
 def test_an_export_that_the_plan_forbids_fails_the_job_and_keeps_the_draft(
-    stack: LiveStack, twin: Twin, make_customer: NewCustomer, photo: File, marker: str
+    stack: LiveStack, twin: Twin, customers: Customers, photo: File, marker: str
 ) -> None:
-    customer = make_customer(plan="free")
+    customer = customers.make(plan="free")
     with twin.settings(export_rule="free_plan"):
         job = customer.finished(customer.submit(instruction=animate(marker), files=[photo])["id"])
     assert job["status"] == "failed"
@@ -141,9 +139,9 @@ def test_an_export_that_the_plan_forbids_fails_the_job_and_keeps_the_draft(
 
 
 def test_without_credits_nothing_is_sent_twice_and_the_token_is_left_alone(
-    stack: LiveStack, twin: Twin, make_customer: NewCustomer, marker: str
+    stack: LiveStack, twin: Twin, customers: Customers, marker: str
 ) -> None:
-    customer = make_customer(credits=10)
+    customer = customers.make(credits=10)
     job = customer.finished(customer.submit(instruction=create(marker))["id"])
     assert job["status"] == "failed"
     assert job["error"]["code"] == "upstream_credits_exhausted"

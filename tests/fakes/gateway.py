@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import ip_network
@@ -17,14 +17,11 @@ import uvicorn
 
 from fakes.gateway_jobs import JobDriver
 from reelqueue.domain.api_keys import SCOPES
-from reelqueue.domain.intake import Accepted, NewJob
-from reelqueue.errors import DependencyUnavailable, ReelqueueError
 from reelqueue.gateway.app import create_app
 from reelqueue.gateway.protocol import GatewayProtocol
 from reelqueue.gateway.server import GRACE_S
 from reelqueue.kit.clock import SystemClock
 from reelqueue.settings import Settings
-from reelqueue.store.intake import JobIntake
 from reelqueue.wiring.services import Services
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
@@ -39,26 +36,6 @@ def settings_for(database_url: str, root: Path, **gateway: Any) -> Settings:
         files={"store_url": f"file://{root}/files", "spool_dir": f"{root}/files", "fetch_s": 5.0},
         gateway=gateway,
     )
-
-
-class BatchIntake(JobIntake):
-    def accept_many(self, news: Sequence[NewJob]) -> Sequence[Accepted | Exception]:
-        """As `accept` for each, in one commit, if none brings a new file. What one may not fails that one only."""
-        rows = [self._row(new) for new in news]
-        try:
-            made = self._accept_many(rows)
-        except DependencyUnavailable as error:
-            return [error] * len(rows)
-        return [
-            Accepted(job=row.job, replayed=False) if done else self._replayed(new)
-            for new, row, done in zip(news, rows, made, strict=True)
-        ]
-
-    def _replayed(self, new: NewJob) -> Accepted | Exception:
-        try:
-            return self.accept(new)
-        except ReelqueueError as error:
-            return error
 
 
 class JumpingClock(SystemClock):
@@ -82,10 +59,6 @@ class ServicesUnderTest(Services):
         super().__init__(settings, process=process)
         self.jumping = JumpingClock()
         self.clock = self.jumping
-
-    @cached_property
-    def intake(self) -> BatchIntake:
-        return BatchIntake(self.database, self.clock)
 
     def broker_ok(self) -> bool:
         return self.broker

@@ -133,7 +133,13 @@ class JobRows:
         with self.database.statement() as connection:
             connection.execute(
                 insert(job_inputs).values(
-                    **{"job_id": claim_or_id, "tenant_id": tenant_id, "position": position, "url": "https://x", **values}
+                    **{
+                        "job_id": claim_or_id,
+                        "tenant_id": tenant_id,
+                        "position": position,
+                        "url": "https://x",
+                        **values,
+                    }
                 )
             )
 

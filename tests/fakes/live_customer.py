@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fixtures.eventually import wait_until
+from pydantic import SecretStr
+
 from fakes.live_stack import LiveStack
+from fixtures.eventually import wait_until
+from reelqueue.domain.api_keys import SCOPES
+from reelqueue.settings import Settings
+from reelqueue.wiring.services import Services
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
 TERMINAL = frozenset({"job.succeeded", "job.failed", "job.canceled"})
@@ -42,7 +47,9 @@ class Customer:
 
     # --- submitting ---
 
-    def post(self, *, files: Sequence[File] = (), headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+    def post(
+        self, *, files: Sequence[File] = (), headers: dict[str, str] | None = None, **fields: Any
+    ) -> httpx.Response:
         """POST a job, as multipart if it has files."""
         if not files:
             return self.http.post("/v1/jobs", json=fields, headers=headers)
@@ -111,6 +118,35 @@ class Customer:
         wait_until(lambda: self.stack.sql(sending, job_id), 30, interval=0.05)
         turns = wait_until(lambda: self.stack.twin.turns(marker), 10, interval=0.1)
         return turns[-1]
+
+
+class Customers:
+    """Makes customers of a stack, with the same adapters that `reelqueue tenant create` uses."""
+
+    def __init__(self, stack: LiveStack) -> None:
+        dev = stack.dev
+        settings = Settings(
+            database_url=dev["database_url"], redis_url=dev["redis_url"], secret_key=SecretStr(stack.secret_key)
+        )
+        self._stack = stack
+        self.services = Services(settings, process="e2e")
+        self._made: list[Customer] = []
+
+    def make(self, *, max_running: int = 50, **account: Any) -> Customer:
+        """A tenant with a key of all scopes and a token; `credits` and `plan` of the token may be given."""
+        services = self.services
+        tenant = services.tenants.create(f"tenant-{uuid.uuid4().hex[:10]}", max_running=max_running)
+        key = services.api_keys.create(tenant.id, name="e2e", scopes=sorted(SCOPES))
+        token = self._stack.twin.issue_token(**{"credits": 100_000, **account})
+        services.tokens.add(tenant.id, token["token"], label="e2e")
+        shown = {"id": tenant.id, "name": tenant.name, "webhook_secret": services.tenants.webhook_secret(tenant.id)}
+        self._made.append(Customer(self._stack, tenant=shown, key=key.text, token=token))
+        return self._made[-1]
+
+    def close(self) -> None:
+        self.services.close()
+        for customer in self._made:
+            customer.close()
 
 
 def new_marker() -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,10 @@ import httpx
 import psutil
 import psycopg
 import redis
-from fixtures.eventually import wait_until
-from fakes.live_twin import SMALL_FILMS, Twin
 from psycopg.rows import dict_row
 
+from fakes.live_twin import SMALL_FILMS, Twin
+from fixtures.eventually import wait_until
 from reelqueue.dev.process import ChildProcess, Role, spawn
 from reelqueue.kit.clock import SystemClock
 
@@ -30,12 +30,29 @@ ROLES = frozenset(
 )
 
 
+PROGRAM = """
+import json, sys, threading
+from pathlib import Path
+from reelqueue.dev.stack import DevStack, StackOptions
+from reelqueue.dev.supervisor import stop_on_signals
+stop = threading.Event()
+with stop_on_signals(stop):
+    data, speed, environment = Path(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3])
+    stack = DevStack(StackOptions(data=data, speed=speed, extra_environment=environment))
+    stack.start(stop)
+    stack.run_until(stop)
+"""
+"""What the command does, with settings that the command has no option for."""
+
+
 class LiveStack:
     """One data directory, and the command that runs on it. It may be stopped and started again."""
 
-    def __init__(self, data: Path, *, speed: float) -> None:
+    def __init__(self, data: Path, *, speed: float, environment: Mapping[str, str] | None = None) -> None:
+        """With an `environment` of more settings it is not the command itself that runs."""
         self.data = data
         self.speed = speed
+        self._environment = environment
         self.output = data.with_name(f"{data.name}-output.log")
         self.canaries: set[str] = set()
         self._child: ChildProcess | None = None
@@ -45,8 +62,7 @@ class LiveStack:
 
     def start(self) -> None:
         """Run the command until it has written `dev.json`."""
-        argv = [sys.executable, "-m", "reelqueue", "dev", "--data", str(self.data), "--port", "0"]
-        role = Role("dev", [*argv, "--speed", f"{self.speed:g}"], env=plain_environment(), orphan_signal=signal.SIGTERM)
+        role = Role("dev", self._argv(), env=plain_environment(), orphan_signal=signal.SIGTERM)
         self._child = spawn(role, log_path=self.output, tethered=True)
         wait_until(self._is_up, START_S, interval=0.1)
         self._twin = Twin(self.dev["twin_url"])
@@ -66,6 +82,12 @@ class LiveStack:
         """The command's process id."""
         assert self._child is not None
         return self._child.pid
+
+    def _argv(self) -> list[str]:
+        data, speed = str(self.data), f"{self.speed:g}"
+        if self._environment is not None:
+            return [sys.executable, "-c", PROGRAM, data, speed, json.dumps(dict(self._environment))]
+        return [sys.executable, "-m", "reelqueue", "dev", "--data", data, "--port", "0", "--speed", speed]
 
     def _is_up(self) -> bool:
         if self._child is not None and self._child.ended():
@@ -107,7 +129,7 @@ class LiveStack:
         """What `/readyz` says; `None` if nobody answers."""
         with suppress(httpx.TransportError):
             answer = httpx.get(f"{self.base_url}/readyz", timeout=10, trust_env=False)
-            return {"status": answer.status_code, **answer.json()}
+            return {"http": answer.status_code, **answer.json()}
         return None
 
     # --- looking inside ---
@@ -150,7 +172,7 @@ class LiveStack:
 
     def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait until `/readyz` answers 200."""
-        wait_until(lambda: (self.ready() or {}).get("status") == 200, timeout, interval=0.1)
+        wait_until(lambda: (self.ready() or {}).get("http") == 200, timeout, interval=0.1)
 
     def wait_working(self, queue: str, timeout: float = 60.0) -> None:
         """Wait until a living process of ours has registered as a worker of a queue."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+
 from fixtures.eventually import wait_until
 
 SMALL_FILMS = {"film_max_side": 128, "film_fps": 6}

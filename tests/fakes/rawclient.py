@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -43,28 +44,24 @@ def request(
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def read_answer(sock: socket.socket) -> RawAnswer | None:
-    """The next answer; `None` if the server closed before its end."""
+def _answers(sock: socket.socket) -> Iterator[RawAnswer]:
+    """What has come, one answer after the other, until the connection ends or falls silent."""
     buffer = b""
-    try:
-        while b"\r\n\r\n" not in buffer:
-            buffer += _some(sock)
-        head, _, body = buffer.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        while len(body) < int(headers.get("content-length", "0")):
-            body += _some(sock)
-    except OSError:
-        return None
-    return RawAnswer(int(first.split(" ")[1]), headers, body)
-
-
-def _answers(sock: socket.socket) -> Any:
-    while (answer := read_answer(sock)) is not None:
-        yield answer
-        if answer.headers.get("connection") == "close":
-            return
-        sock.settimeout(0.3)
+    with suppress(OSError):
+        while True:
+            while b"\r\n\r\n" not in buffer:
+                buffer += _some(sock)
+            head, _, buffer = buffer.partition(b"\r\n\r\n")
+            first, *lines = head.decode("latin-1").split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            size = int(headers.get("content-length", "0"))
+            while len(buffer) < size:
+                buffer += _some(sock)
+            body, buffer = buffer[:size], buffer[size:]
+            yield RawAnswer(int(first.split(" ")[1]), headers, body)
+            if headers.get("connection") == "close":
+                return
+            sock.settimeout(0.3)
 
 
 def _some(sock: socket.socket) -> bytes:

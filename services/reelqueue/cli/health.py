@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from reelqueue.errors import DependencyUnavailable
 from reelqueue.kit.limits import SWEEP_S
 
 if TYPE_CHECKING:
@@ -64,14 +65,19 @@ def worker(queues: Queues = "stream,step,webhook") -> None:
 
 @contextmanager
 def _liveness() -> Iterator[Liveness]:
-    from reelqueue.cli.start import services_for  # noqa: PLC0415 - see `cli/__init__.py`
+    # Not `services_for`: a check that runs each few seconds should not load every adapter.
+    from reelqueue.settings import load_settings  # noqa: PLC0415 - see `cli/__init__.py`
+    from reelqueue.store.engine import Database, make_engine  # noqa: PLC0415
     from reelqueue.store.liveness import Liveness  # noqa: PLC0415
 
-    services = services_for("health")
+    url = load_settings().database_url.get_secret_value()
+    database = Database(make_engine(url, pool_size=1, application="reelqueue-health"))
     try:
-        yield Liveness(services.database)
+        yield Liveness(database)
+    except DependencyUnavailable:
+        _unwell("the database does not answer")
     finally:
-        services.close()
+        database.dispose()
 
 
 def _unwell(reason: str) -> NoReturn:

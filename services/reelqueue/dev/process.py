@@ -26,8 +26,9 @@ class Role:
     `env` is the whole environment: nothing is inherited, and it stays out of `repr` because it carries secrets.
     `ready` answers within a fraction of a second whether the process does its work; OSError means "not yet"; None
     means ready as soon as it runs. `after` names the roles that have to be ready before this one starts, and that are
-    stopped after it; roles that name none start at once, all together. `stop_signal` goes to the process, and after
-    `stop_timeout_s` its whole group is killed. `orphan_signal` is what the process gets when whoever started it dies
+    stopped after it; roles that name none start at once, all together. `outlives` names roles that are stopped before
+    this one, with no say in the start. `stop_signal` goes to the process, and after `stop_timeout_s` its whole group is
+    killed. `orphan_signal` is what the process gets when whoever started it dies
     without a word (Linux only). `account` is given by a root caller only.
     """
 
@@ -37,6 +38,7 @@ class Role:
     env: Mapping[str, str] = field(repr=False)
     ready: Callable[[], bool] | None = field(default=None, repr=False)
     after: tuple[str, ...] = ()
+    outlives: tuple[str, ...] = ()
     cwd: Path | None = None
     account: Account | None = None
     log_path: Path | None = None

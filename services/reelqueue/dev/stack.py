@@ -180,7 +180,14 @@ class DevStack:
             *self._options.twin_arguments,
         ]
         kept = {name: value for name, value in environment.items() if not name.startswith(("REELQUEUE_", "NEMO_"))}
-        return Role("twin", argv, env=kept, ready=lambda: _answers(f"{self.twin_url}/healthz"))
+        return Role(
+            "twin",
+            argv,
+            env=kept,
+            ready=lambda: _answers(f"{self.twin_url}/healthz"),
+            # A worker that is told to stop hears its live turns to their end, so somebody has to go on speaking.
+            outlives=("worker-stream", "worker-step"),
+        )
 
     def _provide(self) -> None:
         """Make sure of the tenant, its key and an upstream token. What is there already is used again."""

@@ -308,10 +308,15 @@ def _is_ready(role: Role) -> bool:
 
 
 def _last_wave(remaining: Sequence[_Charge]) -> list[_Charge]:
-    """Those that nobody who remains comes after, last listed first; adopted ones when no others remain."""
+    """Those that nobody who remains comes after or has to go before; adopted ones when no others remain.
+
+    The last listed first. If roles wait for each other in a circle, all of them.
+    """
     own = [charge for charge in remaining if not charge.adopted] or remaining
+    names = {charge.role.name for charge in own}
     needed = {name for charge in own for name in charge.role.after}
-    return [charge for charge in reversed(own) if charge.role.name not in needed]
+    wave = [charge for charge in own if charge.role.name not in needed and names.isdisjoint(charge.role.outlives)]
+    return list(reversed(wave or own))
 
 
 def _last_words(charge: _Charge) -> str:

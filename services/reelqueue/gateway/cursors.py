@@ -28,8 +28,7 @@ class Cursors:
     def make(self, last_id: str, *, of: str, tenant_id: str, filters: Filters) -> str:
         """The cursor behind `last_id` in the list named `of`."""
         payload = last_id.encode()
-        token = payload + self._mac(payload, of, tenant_id, filters)
-        return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+        return _text_of(payload + self._mac(payload, of, tenant_id, filters))
 
     def read(self, cursor: str, *, of: str, tenant_id: str, filters: Filters) -> str:
         """The id in the cursor. Raises `CursorInvalid` for one not made for exactly this list, tenant and filters."""
@@ -39,6 +38,8 @@ class Cursors:
             token = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         except binascii.Error as error:
             raise CursorInvalid from error
+        if _text_of(token) != cursor:
+            raise CursorInvalid  # the last character can be written in several ways; ours is one
         payload, mac = token[:-_MAC_BYTES], token[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(payload, of, tenant_id, filters)):
             raise CursorInvalid
@@ -48,3 +49,7 @@ class Cursors:
         scope = json.dumps([of, tenant_id, sorted((name, sorted(values)) for name, values in filters.items())])
         digest = hashlib.sha256(scope.encode()).digest()
         return hmac.digest(self._key, digest + payload, hashlib.sha256)[:_MAC_BYTES]
+
+
+def _text_of(token: bytes) -> str:
+    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()

@@ -15,6 +15,8 @@ from reelqueue.errors import JsonDuplicateKey, JsonInvalid
 from reelqueue.gateway.errors import RequestInvalid, Violation
 
 MAX_DEPTH: Final = 32
+MAX_MEMBERS: Final = 1_000
+"""Of one object. Nothing we take has a tenth of that, and saying what is wrong with each costs more than reading it."""
 _UNREADABLE_DEPTH: Final = 1_000
 """Deeper than any parser goes: not looked at further, and called unreadable."""
 _MOST_VIOLATIONS: Final = 20
@@ -125,6 +127,12 @@ def _out_of_range(value: Any) -> bool:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        raise RequestInvalid(
+            Violation(
+                code="json_too_many_members", message=f"An object takes at most {MAX_MEMBERS} members.", pointer=""
+            )
+        )
     members = dict(pairs)
     if len(members) != len(pairs):
         raise JsonDuplicateKey

@@ -39,11 +39,17 @@ class Pass:
 class TokenDesk:
     """Hands out tokens and hears what became of them."""
 
-    def __init__(self, tokens: TokenStore, upstream: Upstream, *, anonymous_client_id: str | None) -> None:
-        """`anonymous_client_id`: the stable client id to fetch anonymous tokens with; `None` forbids it."""
+    def __init__(
+        self, tokens: TokenStore, upstream: Upstream, *, anonymous_client_id: str | None, speed: float = 1.0
+    ) -> None:
+        """`anonymous_client_id`: the stable client id to fetch anonymous tokens with; `None` forbids it.
+
+        `speed` shortens a cooling whose length the upstream left to us.
+        """
         self._tokens = tokens
         self._upstream = upstream
         self._client_id = anonymous_client_id
+        self._cooling_s = DEFAULT_COOLING_S / speed
 
     def for_new_project(self, tenant_id: str) -> UpstreamToken:
         """A token to begin a project with: the tenant's own, else of the pool, else an anonymous one.
@@ -95,7 +101,7 @@ class TokenDesk:
             case CreditsExhausted():
                 self._tokens.mark(token.id, TokenHealth.EXHAUSTED, generation=token.generation)
             case RateLimited():
-                cooling_s = error.retry_after or DEFAULT_COOLING_S
+                cooling_s = self._cooling_s if error.retry_after is None else error.retry_after
                 self._tokens.mark(token.id, TokenHealth.COOLING, generation=token.generation, cooling_s=cooling_s)
         return False
 

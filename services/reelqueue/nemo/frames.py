@@ -14,6 +14,7 @@ from typing import Any
 
 from reelqueue.nemo.envelope import Unreadable, error_text, loads, number
 from reelqueue.nemo.sse import Comment, ServerEvent
+from reelqueue.nemo.wire import decimal
 
 _ALIVE = frozenset({"heartbeat", "ping", "pong", "keepalive", "keep-alive", "keep_alive"})
 _ALIVE_TEXT = re.compile(r"\W*(?:heartbeat|ping|keep[-_ ]?alive)\b", re.IGNORECASE)
@@ -44,7 +45,10 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class AgentEvent:
-    """An event of the ADK dialect. `partial` events hold only the new piece; a complete one repeats it (§5.3)."""
+    """An event of the ADK dialect. `partial` events hold only the new piece; a complete one repeats it (§5.3).
+
+    Newer servers give all pieces of a step, and their whole, one and the same id; `timestamp` tells them apart.
+    """
 
     parts: tuple[TextPart, ...] = ()
     calls: tuple[ToolUse, ...] = ()
@@ -54,6 +58,7 @@ class AgentEvent:
     branch: str = ""
     invocation: str = ""
     event_id: str | None = None
+    timestamp: float | None = None
     error: str | None = None
     error_code: str | None = None
 
@@ -193,6 +198,7 @@ def _agent_event(payload: Mapping[str, Any]) -> AgentEvent:
         branch=_string(payload, "branch"),
         invocation=_string(payload, "invocationId") or _string(payload, "invocation_id"),
         event_id=_string(payload, "id") or None,
+        timestamp=decimal(payload.get("timestamp")),
         error=_string(payload, "errorMessage") or _string(payload, "error_message") or None,
         error_code=None if code is None else str(code),
     )

@@ -30,6 +30,10 @@ MAX_TEXT_CHARS: Final = 1024 * 1024
 
 MAX_TOOLS: Final = 1000
 
+SILENT_ENDING: Final = "MODEL_RETURNED_NO_CONTENT"
+"""ADK's error code, since 2.x and without streaming, for a step that ended well and said nothing. About three edits in
+ten end so (contract §6.2): the state tells what they did, and silence is no failure."""
+
 _NOISE = re.compile(r"\W*I encountered a temporary issue", re.IGNORECASE)
 _REMEMBERED_EVENTS = 64
 
@@ -124,7 +128,7 @@ class TurnAssembler:
             shown += self._call(event)
         if event.results:
             shown += self._close(author)
-        if event.error_code is not None or event.error is not None:
+        if event.error_code != SILENT_ENDING and (event.error_code is not None or event.error is not None):
             self._error, self._error_code = event.error or event.error_code, event.error_code
         return shown
 

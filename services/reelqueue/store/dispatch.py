@@ -4,6 +4,8 @@ Two lanes. *Continue*: jobs that were admitted before, by due time. *Admit*: new
 tenant row: the tenants with the least virtual time go first, a few jobs each, and each job moves its tenant's time on
 by 1/weight. Weight, cap and pause are columns, so a change acts on jobs that wait already. Several dispatchers may
 run: each row is marked by exactly one of them (`SKIP LOCKED`).
+
+`= ANY (ARRAY(…))`, not `IN (…)`: an array is looked up by the primary key, whatever the planner thinks of its length.
 """
 
 from __future__ import annotations
@@ -36,21 +38,25 @@ FROM room WHERE queue = 'webhook'
 
 _CONTINUE = text("""
 UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM jobs
     WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = :queue AND due_at <= now()
-    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
 RETURNING id
 """)
 
+_TURN = text("""
+SELECT id FROM tenants WHERE has_waiting AND NOT paused
+ORDER BY virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+# A statement of its own, after the lock: it must see what was admitted by whoever held the tenant before.
 _ADMIT = text("""
 WITH turn AS MATERIALIZED (
     SELECT t.id, t.max_running - (
         SELECT count(*) FROM jobs r
         WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done') AS free
-    FROM tenants t
-    WHERE t.has_waiting AND NOT t.paused
-    ORDER BY t.virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
+    FROM tenants t WHERE t.id = ANY (:turn)
 ), allowed AS (
     SELECT id, free, greatest(0, least(:each, free)) AS most FROM turn
 ), chosen AS MATERIALIZED (
@@ -61,7 +67,7 @@ WITH turn AS MATERIALIZED (
         ORDER BY id LIMIT a.most FOR UPDATE SKIP LOCKED) j
 ), rung AS (
     UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1, admitted_at = now(), waiting = NULL
-    WHERE id IN (SELECT id FROM chosen)
+    WHERE id = ANY (ARRAY(SELECT id FROM chosen))
     RETURNING id
 ), charged AS (
     UPDATE tenants t SET
@@ -75,29 +81,29 @@ SELECT id FROM rung
 
 _REDIAL = text("""
 UPDATE jobs SET bell_at = now(), bells = bells + 1
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM jobs
     WHERE dispatch = 'rung'
       AND bell_at < now() - make_interval(secs => least(:longest, :first * power(2, least(bells, 10) - 1)))
-    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED))
 RETURNING id, queue
 """)
 
 _MESSAGES = text("""
 UPDATE messages SET dispatch = 'rung', bell_at = now(), bells = 1
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM messages WHERE dispatch = 'idle' AND due_at <= now()
-    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
 RETURNING id
 """)
 
 _REDIAL_MESSAGES = text("""
 UPDATE messages SET bell_at = now(), bells = bells + 1
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM messages
     WHERE dispatch = 'rung'
       AND bell_at < now() - make_interval(secs => least(:longest, :first * power(2, least(bells, 10) - 1)))
-    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED)
+    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED))
 RETURNING id
 """)
 
@@ -131,11 +137,18 @@ class Dispatch:
         """The admit lane: at most `most` new jobs, up to `each` of one tenant.
 
         A tenant at its cap, or with nothing left, loses its flag; the end of one of its jobs, a new one, or the sweep
-        gives it back.
+        gives it back. Where a turn finds only such tenants the next ones get theirs at once.
         """
-        parameters = {"tenants": max(1, most // each), "each": min(each, most)}
-        with self._database.statement() as connection:
-            return [Bell(Queue.STEP, row.id) for row in connection.execute(_ADMIT, parameters)]
+        tenants, each = max(1, most // each), min(each, most)
+        while True:
+            with self._database.transaction() as connection:
+                turn = list(connection.execute(_TURN, {"tenants": tenants}).scalars())
+                if not turn:
+                    return []
+                found = connection.execute(_ADMIT, {"turn": turn, "each": each})
+                bells = [Bell(Queue.STEP, row.id) for row in found]
+            if bells:
+                return bells
 
     def redial(self, most: int) -> list[Bell]:
         """Rows whose bell nobody answered: after 5 s, then 10, 20, 40, then each minute."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, create_engine, exc, make_url
 
 from reelqueue.errors import DependencyUnavailable
+from reelqueue.store.storable import dumps
 
 CONNECT_TIMEOUT_S = 5
 RETRY_AFTER_S = 2.0
@@ -26,6 +27,7 @@ def make_engine(url: str, *, pool_size: int = 10, application: str = "reelqueue"
         pool_timeout=10,
         pool_pre_ping=False,
         pool_recycle=1800,
+        json_serializer=dumps,
         # Parameters hold secrets and what tenants wrote; an exception must not carry them into a log.
         hide_parameters=True,
         connect_args={

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from reelqueue.errors import DependencyUnavailable
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -20,7 +22,7 @@ class GroupCommit(Generic[T, R]):
 
     `write_many` gets 1 to `most` items and returns as many outcomes in the same order. If it raises for several items
     they are written again one by one, so that one bad item cannot fail its neighbours; an error for one item is that
-    item's own.
+    item's own. `DependencyUnavailable` is everybody's.
     """
 
     def __init__(self, write_many: Callable[[Sequence[T]], Sequence[R]], *, most: int = 64) -> None:
@@ -63,6 +65,11 @@ class GroupCommit(Generic[T, R]):
     def _write(self, batch: Sequence[tuple[T, Future[R]]]) -> None:
         try:
             outcomes = self._write_many([item for item, _ in batch])
+        except DependencyUnavailable as error:
+            # No item is to blame, and each would wait for the same database in turn.
+            for _, future in batch:
+                future.set_exception(error)
+            return
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits for it
             if len(batch) == 1:
                 batch[0][1].set_exception(error)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
 from reelqueue.store.group_commit import GroupCommit
 from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
+from reelqueue.store.storable import dumps
 from reelqueue.store.tables import assets, idempotency_keys, jobs
 from reelqueue.store.violations import refusing
 
@@ -66,7 +66,9 @@ WITH given AS MATERIALIZED (
 ), woken AS (
     UPDATE tenants SET has_waiting = true, virtual_time = greatest(
         virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
-    WHERE NOT has_waiting AND id IN (SELECT tenant_id FROM accepted)
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM tenants WHERE NOT has_waiting AND id IN (SELECT tenant_id FROM accepted)
+        ORDER BY id FOR NO KEY UPDATE))
 )
 SELECT id, pg_notify('rq_work', '') FROM made
 """)
@@ -140,9 +142,11 @@ class JobIntake:
     def _accept_with_assets(self, new: NewJob) -> Job | bool:
         """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
         with refusing(_ASSET_GONE), self._database.transaction() as connection:
-            inputs = tuple(
-                NewInput(asset_id=_keep(connection, new.tenant_id, i.asset)) if i.asset else i for i in new.inputs
-            )
+            brought = {i.asset for i in new.inputs if i.asset is not None}
+            # In one order, so that two requests with the same files cannot each wait for the other.
+            ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
+            kept = {asset: _keep(connection, new.tenant_id, asset) for asset in ordered}
+            inputs = tuple(NewInput(asset_id=kept[i.asset]) if i.asset is not None else i for i in new.inputs)
             row = self._row(replace(new, inputs=inputs))
             if row.job.id in _insert(connection, [row]):
                 return row.job
@@ -164,7 +168,7 @@ class JobIntake:
 
 
 def _insert(connection: Connection, rows: Sequence[_Row]) -> frozenset[str]:
-    parameters = {"jobs": json.dumps([row.given for row in rows]), "lifetime": KEY_LIFETIME}
+    parameters = {"jobs": dumps([row.given for row in rows]), "lifetime": KEY_LIFETIME}
     return frozenset(row.id for row in connection.execute(_ACCEPT, parameters))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType, JobEvent
 from reelqueue.domain.messages import messages_for
 from reelqueue.kit.ids import new_id
 from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.storable import dumps
 from reelqueue.store.tables import jobs, webhook_endpoints
 
 _E = webhook_endpoints.c
@@ -71,10 +71,14 @@ def announce(
         created_at=row["moment"],
     )
     parameters = {
-        **{key: value for key, value in asdict(event).items() if key != "data"},
+        "id": event.id,
+        "job_id": event.job_id,
+        "tenant_id": event.tenant_id,
+        "seq": event.seq,
         "type": what.value,
-        "data": json.dumps(dict(data)),
+        "data": dumps(dict(data)),
+        "created_at": event.created_at,
         "terminal": what in TERMINAL_EVENTS,
-        "messages": json.dumps([asdict(one) for one in messages_for(job, event, row["subscribers"] or {})]),
+        "messages": dumps([asdict(one) for one in messages_for(job, event, row["subscribers"] or {})]),
     }
     connection.execute(_WRITE, parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import RowMapping, func, insert, select, update
 
 from reelqueue.domain.claims import Claim, ClaimLost
+from reelqueue.domain.jobs import Status
 from reelqueue.domain.sessions import Project, ProjectState
 from reelqueue.domain.upstream import NemoSession
 from reelqueue.kit.ids import new_id
@@ -42,7 +43,7 @@ class Projects:
             project = _project_from(connection.execute(make).mappings().one())
             if connection.execute(bind).rowcount != 1:
                 raise ClaimLost(claim.job.id)
-            if claim.job.project_id is not None:
+            if claim.job.status is not Status.QUEUED:
                 connection.execute(
                     update(job_inputs).where(job_inputs.c.job_id == claim.job.id).values(state="pending")
                 )

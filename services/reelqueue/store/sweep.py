@@ -19,12 +19,15 @@ from reelqueue.store.tables import jobs
 BATCH = 500
 
 _FLAGS = text("""
-UPDATE tenants t SET has_waiting = true, virtual_time = greatest(
+UPDATE tenants SET has_waiting = true, virtual_time = greatest(
     virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
-WHERE NOT t.has_waiting AND NOT t.paused
-  AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
-  AND t.max_running > (
-    SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
+WHERE id = ANY (ARRAY(
+    SELECT t.id FROM tenants t
+    WHERE NOT t.has_waiting AND NOT t.paused
+      AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
+      AND t.max_running > (
+        SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
+    FOR NO KEY UPDATE SKIP LOCKED))
 """)
 
 
@@ -32,11 +35,11 @@ def _orphans(table: str, due: str = "now()", also: str = "") -> TextClause:
     """The rows of workers whose lease ran out, by the database's clock. The epoch rises: the old worker is fenced."""
     return text(f"""
 UPDATE {table} SET dispatch = 'idle', lease_owner = NULL, lease_epoch = lease_epoch + 1, due_at = {due}{also}
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT h.id FROM {table} h
     WHERE h.dispatch = 'held'
       AND NOT EXISTS (SELECT FROM workers w WHERE w.id = h.lease_owner AND w.expires_at > now())
-    LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
+    LIMIT {BATCH} FOR UPDATE SKIP LOCKED))
 RETURNING id""")  # noqa: S608 - the names are ours
 
 

@@ -111,6 +111,31 @@ def test_stop_goes_in_reverse(supervise: Supervise, tmp_path: Path) -> None:
     assert sorted(order) == ["broker", "database", "gateway", "proxy"]
 
 
+@pytest.mark.parametrize("speaker_outlives", [("listener",), ("listener", "nobody")])
+def test_a_role_is_stopped_after_those_it_outlives_though_it_did_not_wait_for_them(
+    supervise: Supervise, tmp_path: Path, speaker_outlives: tuple[str, ...]
+) -> None:
+    def role(name: str, last_words: str, other: str, outlives: tuple[str, ...]) -> Role:
+        script = f"trap '{last_words}' TERM; touch {name}; while :; do sleep 0.01; done"
+        return shell(name, script, cwd=tmp_path, outlives=outlives, ready=(tmp_path / other).exists)
+
+    # Each waits for the other at the start. At the end the listener takes its time, and the speaker has to stay.
+    listener = role("listener", "sleep 0.3; echo listener >> order; exit 0", "speaker", ())
+    speaker = role("speaker", "echo speaker >> order; exit 0", "listener", speaker_outlives)
+    supervisor = supervise(speaker, listener)
+    supervisor.start()
+    supervisor.stop()
+    assert (tmp_path / "order").read_text().split() == ["listener", "speaker"]
+
+
+def test_roles_that_outlive_each_other_are_stopped_together(supervise: Supervise) -> None:
+    supervisor = supervise(shell("a", "exec sleep 600", outlives=("b",)), shell("b", "exec sleep 600", outlives=("a",)))
+    supervisor.start()
+    pids = supervisor.pids().values()
+    supervisor.stop()
+    assert [pid for pid in pids if not gone(pid)] == []
+
+
 def test_a_role_that_ignores_its_stop_signal_is_killed(supervise: Supervise, tmp_path: Path) -> None:
     script = "trap 'touch asked' TERM; touch up; while :; do sleep 0.01; done"
     role = shell("deaf", script, cwd=tmp_path, ready=(tmp_path / "up").exists, stop_timeout_s=0.3)

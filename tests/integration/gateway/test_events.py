@@ -162,18 +162,6 @@ def test_a_reader_that_leaves_is_forgotten(
     eventually(lambda: job not in gateway.app.state.gateway.hub._watches)
 
 
-def test_a_lost_notice_costs_a_look_not_an_event(
-    tenant: TenantClient, gateway: RunningGateway, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("reelqueue.gateway.hub.LOOK_AGAIN_S", 0.1)
-    monkeypatch.setattr("reelqueue.gateway.hub.CHANNEL", "nobody says this")
-    job = tenant.job()["id"]
-    with streaming(tenant, job) as stream:
-        eventually(lambda: stream.durable)
-        gateway.driver.move(job, Status.CANCELED)
-        assert stream.ended.wait(20)
-
-
 def test_a_stop_ends_streams_and_waits_at_once(
     run_gateway: Callable[..., RunningGateway], eventually: Eventually
 ) -> None:

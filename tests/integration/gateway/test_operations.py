@@ -110,6 +110,14 @@ def test_heads_without_end_are_given_up(gateway: RunningGateway) -> None:
     assert answer.json["code"] == "headers_too_large"
 
 
+def test_urls_and_heads_have_limits(tenant: TenantClient) -> None:
+    problem = assert_problem(tenant.get("/v1/jobs?external_id=" + "a" * 9_000), 414, "uri_too_long")
+    assert problem["limit_bytes"] == 8_192
+    assert_problem(tenant.get("/v1/jobs", headers={"X-A": "a" * 33_000}), 431, "headers_too_large")
+    many = {f"X-{number}": "1" for number in range(100)}
+    assert_problem(tenant.get("/v1/jobs", headers=many), 431, "headers_too_large")
+
+
 def test_what_is_not_http_gets_a_problem(gateway: RunningGateway) -> None:
     (answer,) = exchange(gateway.address, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n")
     assert (answer.status, answer.json["code"]) == (400, "http_invalid")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import random
+import socket
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from fakes.gateway import RunningGateway, TenantClient, assert_problem
 from fakes.gateway_jobs import TO_SUCCESS
+from fakes.rawclient import request
+from fixtures.eventually import Eventually
 from reelqueue.files.keys import result_key
 
 VIDEO = random.Random(7).randbytes(200_001)
@@ -16,19 +21,32 @@ SHA256 = hashlib.sha256(VIDEO).hexdigest()
 ETAG = f'"{SHA256}"'
 
 
-@pytest.fixture
-def done(tenant: TenantClient, gateway: RunningGateway) -> str:
-    """The path of a result."""
+def finish(tenant: TenantClient, gateway: RunningGateway, video: bytes) -> str:
+    """A job that made this video; the path of its result."""
     job = tenant.job()["id"]
     key = result_key(tenant.tenant_id, job)
-    spooled = gateway.services.spool.receive(max_bytes=len(VIDEO))
-    spooled.write(VIDEO)
+    spooled = gateway.services.spool.receive(max_bytes=len(video))
+    spooled.write(video)
     spooled.finish()
     gateway.services.blobs.keep(spooled, key)
-    gateway.driver.succeed(job, blob_key=key, sha256=SHA256, size=len(VIDEO))
+    gateway.driver.succeed(job, blob_key=key, sha256=hashlib.sha256(video).hexdigest(), size=len(video))
     result = tenant.get(f"/v1/jobs/{job}").json()["result"]
     assert "blob_key" not in result
     return str(result["url"])
+
+
+@pytest.fixture
+def done(tenant: TenantClient, gateway: RunningGateway) -> str:
+    return finish(tenant, gateway, VIDEO)
+
+
+def open_files(job: str) -> list[str]:
+    """What this process, in which the gateway runs, has open of a job's result."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(link.readlink()))
+    return [name for name in found if job in name]
 
 
 def test_the_whole_file(tenant: TenantClient, done: str) -> None:
@@ -91,6 +109,24 @@ def test_head_says_what_get_would_send(tenant: TenantClient, done: str) -> None:
     assert response.headers["content-length"] == str(len(VIDEO))
     assert response.headers["etag"] == ETAG
     assert tenant.head(done, headers={"Range": "bytes=0-9"}).headers["content-length"] == "10"
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_client_that_leaves_or_stops_reading_holds_no_file_open(
+    tenant: TenantClient,
+    gateway: RunningGateway,
+    leaves: bool,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reelqueue.gateway.protocol.UNREAD_S", 60.0 if leaves else 0.3)
+    url = finish(tenant, gateway, bytes(30_000_000))
+    with socket.create_connection(gateway.address) as sock:
+        sock.sendall(request("GET", url, [("Authorization", f"Bearer {tenant.key}")]))
+        eventually(lambda: open_files(url.split("/")[3]))
+        if not leaves:
+            eventually(lambda: not open_files(url.split("/")[3]))
+    eventually(lambda: not open_files(url.split("/")[3]))
 
 
 def test_not_ready_is_409_and_gone_is_410(tenant: TenantClient, gateway: RunningGateway, done: str) -> None:

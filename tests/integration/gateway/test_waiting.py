@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from fakes.gateway import RunningGateway, TenantClient
 from fixtures.eventually import Eventually
@@ -53,6 +54,19 @@ def test_a_read_can_wait_too(tenant: TenantClient, gateway: RunningGateway, even
     gateway.driver.move(job, Status.CANCELED)
     thread.join(20)
     assert (answers[0].status_code, answers[0].json()["status"]) == (200, "canceled")
+
+
+def test_a_lost_notice_costs_a_look_not_the_answer(
+    tenant: TenantClient, gateway: RunningGateway, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reelqueue.gateway.hub.LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr("reelqueue.gateway.hub.CHANNEL", "nobody says this")
+    job = tenant.job()["id"]
+    thread, answers = in_background(lambda: tenant.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=60"}))
+    eventually(lambda: job in gateway.app.state.gateway.hub._watches)
+    gateway.driver.move(job, Status.CANCELED)
+    thread.join(20)
+    assert [answer.json()["status"] for answer in answers] == ["canceled"]
 
 
 def test_an_ended_job_is_not_waited_for(tenant: TenantClient, gateway: RunningGateway) -> None:

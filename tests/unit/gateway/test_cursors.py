@@ -25,12 +25,8 @@ def test_one_changed_character_is_refused(last: str, data: st.DataObject) -> Non
     place = data.draw(st.integers(0, len(cursor) - 1))
     other = data.draw(st.sampled_from("ABCabc012-_=.%").filter(lambda one: one != cursor[place]))
     changed = cursor[:place] + other + cursor[place + 1 :]
-    try:
-        # The last character may hold bits that mean nothing; then it is still the same cursor.
-        assert CURSORS.read(changed, of="jobs", tenant_id="t", filters={}) == last
-        assert place == len(cursor) - 1
-    except CursorInvalid:
-        pass
+    with pytest.raises(CursorInvalid):
+        CURSORS.read(changed, of="jobs", tenant_id="t", filters={})
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,11 @@ def test_numbers_that_fit() -> None:
     assert not math.isinf(value[2])
 
 
+def test_objects_have_a_thousand_members_at_most() -> None:
+    assert len(parse_json(json.dumps({str(n): n for n in range(1_000)}).encode())) == 1_000
+    assert found(json.dumps({"m": {str(n): n for n in range(1_001)}})) == {("", "json_too_many_members")}
+
+
 def test_only_twenty_violations_are_listed() -> None:
     assert len(found(json.dumps(["\0"] * 100))) == 20
 

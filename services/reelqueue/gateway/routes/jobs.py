@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -24,6 +25,7 @@ from reelqueue.gateway.responses import json_response
 from reelqueue.gateway.schemas.job_request import JobRequest
 from reelqueue.gateway.schemas.strict import checked
 from reelqueue.gateway.waiting import until_final
+from reelqueue.jobs.drafts import JobDraft
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import is_id
 
@@ -69,9 +71,13 @@ async def _submit_json(call: Call, key: str | None) -> Accepted:
 
 async def _submit_form(call: Call, key: str | None) -> Accepted:
     async with received_form(call) as form:
-        draft = checked(JobRequest, form_document(form.fields)).draft()
+        draft = await call.gateway.threads.slow(partial(_draft_of, form.fields))
         submit = partial(call.gateway.submission.submit, call.tenant_id, draft, files=form.files, key=key)
         return await call.gateway.threads.slow(submit)
+
+
+def _draft_of(fields: Mapping[str, str]) -> JobDraft:
+    return checked(JobRequest, form_document(fields)).draft()
 
 
 @router.get("/v1/jobs", **openapi.LIST_JOBS)

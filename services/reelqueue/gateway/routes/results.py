@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
@@ -65,11 +66,17 @@ def _result_of(job: Job) -> Result:
 
 
 async def _read(threads: Threads, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks, each read in a thread; the file is closed whatever happens."""
+    """The chunks, each read in a thread. Whatever happens the file is closed, but never while a thread reads it."""
+    reading = threads.start_slow(partial(next, chunks, None))
     try:
-        while (chunk := await threads.slow(partial(next, chunks, None))) is not None:
+        while (chunk := await asyncio.wrap_future(reading)) is not None:
             yield chunk
+            reading = threads.start_slow(partial(next, chunks, None))
     finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
+        reading.add_done_callback(lambda _: _close(chunks))
+
+
+def _close(chunks: Iterator[bytes]) -> None:
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()

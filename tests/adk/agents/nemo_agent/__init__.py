@@ -1,0 +1,3 @@
+"""The scripted agent, laid out as ADK's loader wants it."""
+
+from . import agent as agent

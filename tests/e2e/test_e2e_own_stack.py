@@ -1,0 +1,141 @@
+"""What no shared stack can stand: a shared pool without a token, and a database that is killed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from fakes.live_customer import Customer, Customers, create, new_marker
+from fakes.live_stack import LiveStack
+from fixtures.eventually import Eventually
+
+CLIENT_ID = "one-tenant-on-trial"
+TOKENS = "SELECT id, kind, health, generation FROM upstream_tokens WHERE tenant_id IS NULL ORDER BY id"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
+    """Its workers may fetch an anonymous token when there is no other."""
+    live = LiveStack(
+        tmp_path_factory.mktemp("own") / "stack",
+        speed=150,
+        environment={"NEMO_ALLOW_ANONYMOUS": "true", "NEMO_CLIENT_ID": CLIENT_ID},
+    )
+    try:
+        live.start()
+        live.twin.set(anonymous_credits=100_000, instant=True)
+        yield live
+    finally:
+        live.stop()
+    assert live.leaks() == []
+
+
+@pytest.fixture(scope="module")
+def own_customers(own: LiveStack) -> Iterator[Customers]:
+    made = Customers(own)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guest(own: LiveStack, own_customers: Customers) -> Customer:
+    """A tenant whose own token is gone, on a stack whose pool has only what was fetched."""
+    customer = own_customers.make()
+    own.sql("UPDATE upstream_tokens SET health = 'invalid' WHERE kind = 'supplied'")
+    return customer
+
+
+def _anonymous(own: LiveStack) -> dict[str, Any]:
+    (token,) = [row for row in own.sql(TOKENS) if row["kind"] == "anonymous"]
+    return token
+
+
+def _asked(own: LiveStack) -> int:
+    """How often an anonymous token was asked for, whether or not one was given."""
+    return len([line for line in own.twin.ledger("requests")["requests"] if line["endpoint"] == "anonymous_token"])
+
+
+def test_one_anonymous_token_is_fetched_and_one_when_it_dies_however_many_jobs_meet_that(
+    own: LiveStack, own_customers: Customers, guest: Customer, marker: str
+) -> None:
+    before = _asked(own)
+    sent = [guest.submit(instruction=create(f"{marker}-first-{number}"))["id"] for number in range(6)]
+    for job_id in sent:
+        guest.succeeded(job_id)
+    assert _asked(own) == before + 1
+    token = _anonymous(own)
+    assert (token["health"], token["generation"]) == ("ok", 1)
+
+    secret = own_customers.services.tokens.credential(token["id"]).token
+    own.canaries.add(secret)
+    own.twin.expire(secret)
+    sent = [guest.submit(instruction=create(f"{marker}-second-{number}"))["id"] for number in range(6)]
+    for job_id in sent:
+        guest.succeeded(job_id)
+    assert _asked(own) == before + 2
+    assert _anonymous(own) == {**token, "generation": 2}
+    own.canaries.add(own_customers.services.tokens.credential(token["id"]).token)
+    messages = [turn["message"] for turn in own.twin.turns(marker)]
+    assert len(messages) == len(set(messages)) == 12
+
+
+def test_an_anonymous_token_that_dies_at_the_turn_is_renewed_and_the_turn_runs_once(
+    own: LiveStack, guest: Customer, marker: str
+) -> None:
+    with own.twin.settings(anonymous_repeat="same_token"), own.twin.fault("run_sse", 1001) as fault:
+        job = guest.succeeded(guest.submit(instruction=create(marker))["id"])
+        assert own.twin.struck(fault) == 1
+    assert [receipt["recovered"] for receipt in job["receipts"]] == [False]
+    assert len(own.twin.turns(marker)) == 1
+
+
+def test_while_the_only_token_cools_new_jobs_wait_and_no_other_is_fetched(
+    own: LiveStack, guest: Customer, marker: str, eventually: Eventually
+) -> None:
+    guest.succeeded(guest.submit(instruction=create(f"{marker}-first"))["id"])
+    asked = _asked(own)
+    with own.twin.fault("create_session", 429, retry_after="3") as fault:
+        early = guest.submit(instruction=create(f"{marker}-early"))
+        eventually(lambda: own.twin.struck(fault) == 1, 20)
+        eventually(lambda: _anonymous(own)["health"] == "cooling", 20)
+        late = guest.submit(instruction=create(f"{marker}-late"))
+        waiting = eventually(lambda: guest.job(late["id"])["waiting"], 10)
+        assert waiting["reason"] in {"its_turn", "upstream_rate_limited"}
+        for job in (early, late):
+            guest.succeeded(job["id"])
+    assert _asked(own) == asked
+    assert len(own.twin.turns(marker)) == 3
+
+
+def test_a_killed_database_costs_time_and_nothing_else(
+    own: LiveStack, own_customers: Customers, eventually: Eventually
+) -> None:
+    customer, marker = own_customers.make(), new_marker()
+    with own.twin.settings(instant=False):
+        sent = [customer.submit(instruction=create(f"{marker}-{number}"))["id"] for number in range(6)]
+        customer.until_streaming(sent[0], marker)
+        pid = own.signal("postgres", signal.SIGKILL)
+        refusals: list[httpx.Response] = []
+
+        def taken() -> str | None:
+            answer = customer.post(instruction=create(f"{marker}-late"), headers={"Idempotency-Key": marker})
+            if answer.status_code == 202:
+                return str(answer.json()["id"])
+            refusals.append(answer)
+            return None
+
+        sent.append(eventually(taken, 60, interval=0.1))
+        own.wait_revived("postgres", pid)
+        own_customers.services.database.dispose()
+        jobs = [customer.finished(job_id, timeout=90) for job_id in sent]
+    assert {answer.status_code for answer in refusals} == {503}
+    assert {answer.json()["code"] for answer in refusals} == {"service_unavailable"}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refusals)
+    assert [job["error"] for job in jobs if job["status"] != "succeeded"] == []
+    messages = [turn["message"] for turn in own.twin.turns(marker)]
+    assert len(messages) == len(set(messages)) == 7
+    own.wait_ready()
