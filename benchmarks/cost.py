@@ -53,11 +53,11 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     with place.observe(site.database_url) as own:
         counter = StatementCounter(own)
         with working(site, site.all_roles(), patience, max_running=1000) as work:
-            phases = _phases(work, counter, count)
+            phases = _phases(work, counter, count, 1.0 if quick else IDLE_S)
     return _report(phases, count)
 
 
-def _phases(work: Workload, counter: StatementCounter, count: int) -> list[Phase]:
+def _phases(work: Workload, counter: StatementCounter, count: int, idle_s: float) -> list[Phase]:
     # What is imported, connected and prepared at the first jobs is no cost of the others.
     work.post_at_once(10)
     work.await_webhooks(10)
@@ -65,7 +65,7 @@ def _phases(work: Workload, counter: StatementCounter, count: int) -> list[Phase
     for name, jobs in (("idle", 0), ("steady", count), ("at once", count)):
         counter.reset()
         before, done = read_cpu(pids), work.delivered
-        _let_pass(name, jobs, work)
+        _let_pass(name, jobs, work, idle_s)
         if jobs:
             work.await_webhooks(done + jobs)
         after = read_cpu(pids)
@@ -74,10 +74,10 @@ def _phases(work: Workload, counter: StatementCounter, count: int) -> list[Phase
     return phases
 
 
-def _let_pass(name: str, jobs: int, work: Workload) -> None:
+def _let_pass(name: str, jobs: int, work: Workload, idle_s: float) -> None:
     match name:
         case "idle":
-            time.sleep(IDLE_S)
+            time.sleep(idle_s)
         case "steady":
             work.post_at(RATE, jobs)
         case _:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from benchmarks.figures import Figure, shown
 
 Cell: TypeAlias = str | float | None
+WIDTH: Final = 118
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +76,22 @@ def render(report: Report, run: Run) -> str:
     machine = ", ".join(f"{name} {shown(value)}" for name, value in run.machine.items())
     lines = [
         f"{run.name}: {report.title}{' (quick: only to see that it runs)' if run.quick else ''}",
-        f"  measured  {report.measured}",
-        f"  on        {machine}",
-        f"  command   {run.command}",
+        *_labeled("measured", report.measured),
+        *_labeled("on", machine),
+        *_labeled("command", run.command),
     ]
     for table in report.tables:
         lines += ["", f"  {table.title}", *(f"    {line}" for line in _aligned(table))]
         if table.printed is not None and table.printed < len(table.rows):
             lines.append(f"    and {len(table.rows) - table.printed} more in the JSON")
     lines += ["", *(f"  {line}" for line in _aligned(_figures(report.figures)))]
-    lines += [f"  note: {note}" for note in report.notes]
+    for note in report.notes:
+        lines += _labeled("note", note)
     return "\n".join(lines)
+
+
+def _labeled(label: str, words: str) -> list[str]:
+    return textwrap.wrap(words, WIDTH, initial_indent=f"  {label:<10}", subsequent_indent=" " * 12)
 
 
 def _figures(figures: Sequence[Figure]) -> Table:

@@ -101,5 +101,7 @@ def _report(count: int, chains: list[float], jobs: list[float], cores: dict[str,
             Table(title="rounds", columns=("round", "chains/s", "jobs/s", "ratio"), rows=rows),
             Table(title="CPU during the jobs", columns=("process", "cores"), rows=sorted(cores.items())),
         ],
-        notes=["a job is seven commits of state with events, five HTTP exchanges and more; a chain is four inserts"],
+        notes=[
+            "a job asks the upstream a dozen times and commits each of its moves with an event; a chain is four inserts"
+        ],
     )

@@ -14,6 +14,6 @@ context.configure(
     compare_server_default=True,
 )
 with context.begin_transaction():
-    # Short waits: a migration must never queue traffic behind itself.
-    context.execute("SET LOCAL lock_timeout = '4s'")
+    # Short waits: a migration must never queue traffic behind itself. For the session: each migration is a transaction.
+    context.execute("SET lock_timeout = '4s'")
     context.run_migrations()

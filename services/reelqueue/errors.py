@@ -123,7 +123,7 @@ class ScopeMissing(CallerError):
 
     code = "scope_missing"
     status = 403
-    fix = "Use a key that has the scope named in `detail.scope`."
+    fix = "Use a key that has the scope named in `scope`."
 
 
 class NotFound(CallerError):
@@ -184,7 +184,7 @@ class BodyTooLarge(CallerError):
 
     code = "body_too_large"
     status = 413
-    fix = "See `detail.limit_bytes`."
+    fix = "See `limit_bytes`."
 
 
 class RequestTimedOut(CallerError):
@@ -260,14 +260,14 @@ class ImageTooManyPixels(FileRefused):
     """The picture has more pixels than allowed."""
 
     code = "image_too_many_pixels"
-    fix = "Scale the picture down; see `detail.limit_pixels`."
+    fix = "Scale the picture down; see `limit_pixels`."
 
 
 class ImageTooManyFrames(FileRefused):
     """The animation has more frames than allowed."""
 
     code = "image_too_many_frames"
-    fix = "Shorten the animation; see `detail.limit_frames`."
+    fix = "Shorten the animation; see `limit_frames`."
 
 
 class FileTooLarge(CallerError):
@@ -275,7 +275,7 @@ class FileTooLarge(CallerError):
 
     code = "file_too_large"
     status = 413
-    fix = "Compress or trim it; see `detail.limit_bytes`."
+    fix = "Compress or trim it; see `limit_bytes`."
 
 
 class UrlInvalid(CallerError):

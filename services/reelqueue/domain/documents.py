@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from reelqueue.domain.jobs import Job, JobEvent
+from reelqueue.domain.jobs import Billing, Job, JobEvent, Output
 from reelqueue.kit.clock import rfc3339
 
 
@@ -28,12 +28,12 @@ def job_document(job: Job) -> dict[str, Any]:
         "project": job.project_id,
         "instructions": list(job.instructions),
         "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],
-        "outputs": [] if job.output is None else [asdict(job.output)],
+        "outputs": [] if job.output is None else [output_json(job.output)],
         "language": job.language,
         "receipts": [dict(receipt) for receipt in job.receipts],
         "result": result,
         "error": None if job.error is None else {**asdict(job.error), "docs": f"/docs/errors#{job.error.code}"},
-        "billing": asdict(job.billing),
+        "billing": billing_json(job.billing),
         "metadata": dict(job.metadata),
         "external_id": job.external_id,
         "customer": job.customer,
@@ -58,6 +58,16 @@ def _step(job: Job) -> dict[str, int] | None:
     if job.status.is_final:
         return None
     return {"attempt": job.attempt + 1, "instruction": min(job.instruction_index + 1, len(job.instructions))}
+
+
+def output_json(output: Output) -> dict[str, Any]:
+    """An output as JSON. Written out: `asdict` takes ten times as long, and every accepted job pays it twice."""
+    return {"format": output.format, "quality": output.quality}
+
+
+def billing_json(billing: Billing) -> dict[str, Any]:
+    """A bill as JSON."""
+    return {"spent": billing.spent, "at_risk": billing.at_risk, "certainty": billing.certainty}
 
 
 def _waiting(job: Job) -> dict[str, Any] | None:

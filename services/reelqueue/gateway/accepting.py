@@ -7,7 +7,7 @@ takes a third of what it costs to let each of them wait in a thread of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -18,41 +18,30 @@ from reelqueue.jobs.submit_ports import Intake
 MOST: Final = 64
 """Jobs a commit. More would only make the first of them wait longer."""
 
-AcceptMany = Callable[[Sequence[NewJob]], Sequence[Accepted | Exception]]
-"""Commits several jobs and says for each, in order, what became of it."""
-
 
 class Accepting:
     """Commits jobs that bring nothing that must be looked up or kept first. For one event loop."""
 
     def __init__(self, intake: Intake, threads: Threads) -> None:
-        """An intake that cannot take several at once is called once a job."""
-        self._accept_one = intake.accept
-        self._accept_many: AcceptMany | None = getattr(intake, "accept_many", None)
+        self._intake = intake
         self._threads = threads
         self._waiting: list[tuple[NewJob, asyncio.Future[Accepted]]] = []
         self._committing: asyncio.Task[None] | None = None
 
     async def accept(self, new: NewJob) -> Accepted:
         """Return when the job is committed. Raises what `Intake.accept` raises."""
-        accept_many = self._accept_many
-        if accept_many is None:
-            return await self._threads.quick(partial(self._accept_one, new))
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Accepted] = loop.create_future()
         self._waiting.append((new, outcome))
         if self._committing is None:
             # Not one of the requests' own tasks: whoever leaves must not take the others' commit along.
-            self._committing = loop.create_task(self._commit(accept_many))
+            self._committing = loop.create_task(self._commit())
         return await outcome
 
-    async def _commit(self, accept_many: AcceptMany) -> None:
+    async def _commit(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            try:
-                outcomes = await self._threads.quick(partial(accept_many, [new for new, _ in batch]))
-            except Exception as error:  # noqa: BLE001 - handed to each request that waits for it
-                outcomes = [error] * len(batch)
+            outcomes = await self._together([new for new, _ in batch])
             for (_, waiting), outcome in zip(batch, outcomes, strict=True):
                 if waiting.done():
                     continue  # its request is gone; the job is there all the same
@@ -61,3 +50,9 @@ class Accepting:
                 else:
                     waiting.set_exception(outcome)
         self._committing = None
+
+    async def _together(self, news: Sequence[NewJob]) -> Sequence[Accepted | Exception]:
+        try:
+            return await self._threads.quick(partial(self._intake.accept_many, news))
+        except Exception as error:  # noqa: BLE001 - handed to each request that waits for it
+            return [error] * len(news)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewJob
 from reelqueue.domain.jobs import Job
+from reelqueue.errors import ReelqueueError
 
 
 class Spooled(Protocol):
@@ -98,6 +99,10 @@ class Intake(Protocol):
 
         `DependencyUnavailable` leaves open whether the job exists; every other error says that it does not.
         """
+        ...
+
+    def accept_many(self, news: Sequence[NewJob]) -> Sequence[Accepted | ReelqueueError]:
+        """As `accept` for each, in one commit; for jobs that bring no new file."""
         ...
 
     def replay(self, tenant_id: str, idempotency: IdempotencyKey) -> Job | None:

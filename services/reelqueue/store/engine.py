@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, exc, make_url
 
@@ -12,6 +14,8 @@ from reelqueue.store.storable import dumps
 
 CONNECT_TIMEOUT_S = 5
 RETRY_AFTER_S = 2.0
+KEEPALIVES: Final = MappingProxyType({"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3})
+"""A peer that vanished without a word is noticed within half a minute."""
 
 
 def make_engine(url: str, *, pool_size: int = 10, application: str = "reelqueue") -> Engine:
@@ -34,9 +38,7 @@ def make_engine(url: str, *, pool_size: int = 10, application: str = "reelqueue"
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": application,
             "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
-            "keepalives_idle": 15,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
+            **KEEPALIVES,
         },
     )
 

@@ -1,6 +1,6 @@
 """Accepting jobs: the job, its inputs, its first event, its idempotency key and its messages in one statement.
 
-202 means committed: `accept` returns only after the commit. Concurrent calls share commits (`group_commit.py`).
+202 means committed: `accept` returns only after the commit. Several jobs may share one (`accept_many`).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, and_, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from reelqueue.domain.documents import billing_json, output_json
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Billing, EventType, Job, JobEvent, JobInput, Status, Waiting, WaitingReason
 from reelqueue.domain.messages import webhook_payload
-from reelqueue.errors import IdempotencyKeyReused, NotFound
+from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError
 from reelqueue.kit.clock import Clock, rfc3339
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
-from reelqueue.store.group_commit import GroupCommit
 from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
 from reelqueue.store.storable import dumps
 from reelqueue.store.tables import assets, idempotency_keys, jobs
@@ -28,6 +28,12 @@ from reelqueue.store.violations import refusing
 
 KEY_LIFETIME = timedelta(hours=24)
 _ASSET_GONE = {"fk_job_inputs_asset_id_assets": NotFound("An input's asset was deleted meanwhile.", pointer="/inputs")}
+
+_EXPIRED = and_(
+    idempotency_keys.c.expires_at <= func.now(),
+    ~exists().where(jobs.c.id == idempotency_keys.c.job_id, jobs.c.dispatch != "done"),
+)
+"""A key outlives its day while its job still runs: a repeat then must not start a second one."""
 
 _ACCEPT = text("""
 WITH given AS MATERIALIZED (
@@ -80,7 +86,6 @@ class _Row:
 
     job: Job
     given: dict[str, Any]
-    idempotency: IdempotencyKey | None
 
 
 class JobIntake:
@@ -89,27 +94,42 @@ class JobIntake:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._group: GroupCommit[_Row, bool] = GroupCommit(self._accept_many)
 
     def accept(self, new: NewJob) -> Accepted:
         """Commit the job and return it; under an idempotency key that is known, return the job it made then.
 
         Of any number of concurrent calls with one key exactly one makes a job, and all return it. Raises
-        `IdempotencyKeyReused` when the key came with another request, `DependencyUnavailable` when the database does
-        not answer (then a job may or may not exist: only a repeat under the same key tells).
+        `IdempotencyKeyReused` when the key came with another request, `NotFound` for an asset that is not there, and
+        `DependencyUnavailable` when the database does not answer (then a job may or may not exist: only a repeat under
+        the same key tells).
         """
         for _ in range(3):
-            row = self._row(new)
-            made = self._accept_with_assets(new) if any(i.asset for i in new.inputs) else self._group.submit(row)
-            if isinstance(made, Job):
+            made = self._accept_with_assets(new) if any(i.asset for i in new.inputs) else self._accept_plain(new)
+            if made is not None:
                 return Accepted(job=made, replayed=False)
-            if made:
-                return Accepted(job=row.job, replayed=False)
             assert new.idempotency is not None
             earlier = self.replay(new.tenant_id, new.idempotency)
             if earlier is not None:
                 return Accepted(job=earlier, replayed=True)
         raise AssertionError("an idempotency key was neither free nor taken, three times")
+
+    def accept_many(self, news: Sequence[NewJob]) -> Sequence[Accepted | ReelqueueError]:
+        """As `accept` for each, in one commit. What one of them may not fails that one only.
+
+        For jobs that bring no new file. A database that is away is told to all at once and not tried for each.
+        """
+        rows = [self._row(new) for new in news]
+        try:
+            made = self._insert(rows)
+        except DependencyUnavailable as error:
+            return [error] * len(news)
+        except NotFound:
+            # One of them names what is not there, and took the others' commit along: each on its own, then.
+            return [self._outcome(new) for new in news]
+        return [
+            Accepted(job=row.job, replayed=False) if row.job.id in made else self._outcome(new)
+            for new, row in zip(news, rows, strict=True)
+        ]
 
     def replay(self, tenant_id: str, idempotency: IdempotencyKey) -> Job | None:
         """The job that this key made within its lifetime, if any. An expired key is deleted on the way.
@@ -119,7 +139,7 @@ class JobIntake:
         keys = idempotency_keys.c
         mine = (keys.tenant_id == tenant_id, keys.operation == idempotency.operation, keys.key == idempotency.key)
         with self._database.transaction() as connection:
-            connection.execute(idempotency_keys.delete().where(*mine, keys.expires_at <= func.now()))
+            connection.execute(idempotency_keys.delete().where(*mine, _EXPIRED))
             known = connection.execute(select(keys.job_id, keys.fingerprint).where(*mine)).first()
             if known is None:
                 return None
@@ -130,16 +150,26 @@ class JobIntake:
 
     def forget_expired_keys(self) -> int:
         """Delete idempotency keys past their lifetime. Returns how many."""
-        statement = idempotency_keys.delete().where(idempotency_keys.c.expires_at <= func.now())
+        statement = idempotency_keys.delete().where(_EXPIRED)
         with self._database.statement() as connection:
             return connection.execute(statement).rowcount
 
-    def _accept_many(self, rows: Sequence[_Row]) -> Sequence[bool]:
-        with refusing(_ASSET_GONE), self._database.statement() as connection:
-            made = _insert(connection, rows)
-        return [row.job.id in made for row in rows]
+    def _outcome(self, new: NewJob) -> Accepted | ReelqueueError:
+        try:
+            return self.accept(new)
+        except ReelqueueError as error:
+            return error
 
-    def _accept_with_assets(self, new: NewJob) -> Job | bool:
+    def _insert(self, rows: Sequence[_Row]) -> frozenset[str]:
+        """Commit what can be; the ids of the jobs that were made. The others' idempotency keys are taken."""
+        with refusing(_ASSET_GONE), self._database.statement() as connection:
+            return _insert(connection, rows)
+
+    def _accept_plain(self, new: NewJob) -> Job | None:
+        row = self._row(new)
+        return row.job if row.job.id in self._insert([row]) else None
+
+    def _accept_with_assets(self, new: NewJob) -> Job | None:
         """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
         with refusing(_ASSET_GONE), self._database.transaction() as connection:
             brought = {i.asset for i in new.inputs if i.asset is not None}
@@ -151,7 +181,7 @@ class JobIntake:
             if row.job.id in _insert(connection, [row]):
                 return row.job
             connection.rollback()
-        return False
+        return None
 
     def _row(self, new: NewJob) -> _Row:
         job = _job_of(new, self._clock.now())
@@ -164,7 +194,7 @@ class JobIntake:
             data={},
             created_at=job.created_at,
         )
-        return _Row(job=job, given=_given(job, event, new), idempotency=new.idempotency)
+        return _Row(job=job, given=_given(job, event, new))
 
 
 def _insert(connection: Connection, rows: Sequence[_Row]) -> frozenset[str]:
@@ -226,14 +256,14 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "id": job.id,
         "tenant_id": job.tenant_id,
         "instructions": job.instructions,
-        "output": None if job.output is None else asdict(job.output),
+        "output": None if job.output is None else output_json(job.output),
         "language": job.language,
         "metadata": dict(job.metadata),
         "external_id": job.external_id,
         "customer": job.customer,
         "webhook_url": job.webhook_url,
         "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
-        "billing": asdict(job.billing),
+        "billing": billing_json(job.billing),
         "waiting": waiting_json(job.waiting),
         "created_at": rfc3339(job.created_at),
         "operation": None if key is None else key.operation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy import ColumnElement, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reelqueue.domain.channels import CANCEL, WORK
@@ -107,6 +107,8 @@ def _conditions(narrow: JobFilter) -> list[ColumnElement[bool]]:
     if narrow.external_id is not None:
         conditions.append(jobs.c.external_id == narrow.external_id)
     if narrow.metadata:
+        # The index leaves out jobs without any; only said outright does the planner know that it will do.
+        conditions.append(jobs.c.metadata != literal_column("'{}'::jsonb", JSONB))
         conditions.append(jobs.c.metadata.op("@>", is_comparison=True)(literal(dict(narrow.metadata), JSONB)))
     if narrow.created_after is not None:
         conditions.append(jobs.c.created_at > narrow.created_after)

@@ -31,6 +31,9 @@ def upgrade(url: str, revision: str = "head") -> None:
     engine = make_engine(url, pool_size=1, application="reelqueue-migrate")
     try:
         with engine.connect() as connection:
+            # Waiting for another deploy, and filling a large table, take as long as they take.
+            connection.exec_driver_sql("SET lock_timeout = 0")
+            connection.exec_driver_sql("SET statement_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
             connection.commit()
             try:

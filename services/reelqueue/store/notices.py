@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from sqlalchemy import make_url
+
+from reelqueue.store.engine import CONNECT_TIMEOUT_S, KEEPALIVES
 
 RECONNECT_S = 1.0
 RECONNECTED = "reconnected"
@@ -43,9 +46,7 @@ class Notices:
                 self._closed.wait(RECONNECT_S)
 
     def _listen_once(self) -> Iterator[Notice | None]:
-        with psycopg.connect(
-            self._url, autocommit=True, connect_timeout=5, application_name="reelqueue-listen"
-        ) as link:
+        with self._connect() as link:
             for channel in self._channels:
                 link.execute(f'LISTEN "{channel}"')
             yield Notice(RECONNECTED, "")
@@ -53,6 +54,16 @@ class Notices:
                 for notice in link.notifies(timeout=self._tick_s, stop_after=1):
                     yield Notice(notice.channel, notice.payload)
                 yield None
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name="reelqueue-listen",
+            # Whoever only listens would never learn that the other side is gone.
+            **KEEPALIVES,
+        )
 
     def close(self) -> None:
         """Stop within half a second. May be called from any thread."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -100,7 +99,8 @@ def waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:
     if waiting is None:
         return None
     until = None if waiting.until is None else rfc3339(waiting.until)
-    return {**asdict(waiting), "reason": waiting.reason.value, "since": rfc3339(waiting.since), "until": until}
+    since = rfc3339(waiting.since)
+    return {"reason": waiting.reason.value, "since": since, "until": until, "detail": waiting.detail}
 
 
 def event_from(row: RowMapping) -> JobEvent:

@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import json
 import random
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
 from fakes.job_rows import JobRows, counting, one_database
-from fixtures.eventually import wait_until
 from reelqueue.domain.documents import job_document
 from reelqueue.domain.intake import IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Output, Status, WaitingReason
@@ -234,16 +231,26 @@ def test_a_key_is_the_tenants_own_and_the_operations(intake, board, tenant):
     assert len({first.id, other.id, elsewhere.id}) == 3
 
 
+def expire(database, tenant, *, ended=True):
+    """Let the tenant's keys be older than their day; and its jobs be over, unless said otherwise."""
+    over = {"status": "canceled", "dispatch": "done", "finished_at": func.now()}
+    with database.transaction() as connection:
+        connection.execute(
+            update(idempotency_keys).where(idempotency_keys.c.tenant_id == tenant).values(expires_at=func.now())
+        )
+        if ended:
+            connection.execute(update(jobs).where(jobs.c.tenant_id == tenant, jobs.c.dispatch != "done").values(**over))
+
+
 def test_a_key_lives_a_day(intake, tenant, database):
     first = intake.accept(new(tenant, idempotency=key())).job
-    mine = update(idempotency_keys).where(idempotency_keys.c.tenant_id == tenant)
     with database.statement() as connection:
         [lifetime] = connection.execute(
             select(idempotency_keys.c.expires_at - idempotency_keys.c.created_at).where(
                 idempotency_keys.c.tenant_id == tenant
             )
         ).scalars()
-        connection.execute(mine.values(expires_at=func.now()))
+    expire(database, tenant)
     assert lifetime == timedelta(hours=24)
     assert intake.replay(tenant, key()) is None
     again = intake.accept(new(tenant, idempotency=key(fingerprint="another")))
@@ -253,15 +260,9 @@ def test_a_key_lives_a_day(intake, tenant, database):
 
 def test_an_expired_key_is_no_hindrance_and_is_cleared_away(intake, tenant, database):
     intake.accept(new(tenant, idempotency=key()))
-    with database.statement() as connection:
-        connection.execute(
-            update(idempotency_keys).where(idempotency_keys.c.tenant_id == tenant).values(expires_at=func.now())
-        )
+    expire(database, tenant)
     assert not intake.accept(new(tenant, idempotency=key())).replayed
-    with database.statement() as connection:
-        connection.execute(
-            update(idempotency_keys).where(idempotency_keys.c.tenant_id == tenant).values(expires_at=func.now())
-        )
+    expire(database, tenant)
     assert intake.forget_expired_keys() >= 1
     assert kept(database, tenant)["idempotency_keys"] == 0
 
@@ -277,39 +278,12 @@ def test_a_look_before_costly_work(intake, tenant):
 # --- shared commits ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def crowd(database):
-    """`crowd(intake, jobs)`: all of them arrive while a first commit is in flight; what each returned or raised."""
-
-    def run(intake, requests):
-        group = intake._group
-        write, held, entered = group._write_many, threading.Event(), threading.Event()
-
-        def hold_first(rows):
-            if not entered.is_set():
-                entered.set()
-                assert held.wait(20)
-            return write(rows)
-
-        group._write_many = hold_first
-        with ThreadPoolExecutor(len(requests) + 1) as pool:
-            first = pool.submit(intake.accept, requests[0])
-            assert entered.wait(20)
-            rest = [pool.submit(intake.accept, request) for request in requests[1:]]
-            wait_until(lambda: len(group._queue) == len(rest))
-            held.set()
-            outcomes = [first, *rest]
-            return [future.exception() or future.result() for future in outcomes]
-
-    return run
-
-
-def test_those_that_come_during_a_commit_share_the_next(crowd, intake, tenant, database):
+def test_many_share_one_statement(intake, tenant, database):
     with counting(database) as statements:
-        outcomes = crowd(intake, [new(tenant) for _ in range(1 + 64 + 64 + 7)])
-    assert len({outcome.job.id for outcome in outcomes}) == 136
-    assert len([statement for statement in statements if "INSERT INTO jobs" in statement]) == 4
-    assert kept(database, tenant)["jobs"] == 136
+        outcomes = intake.accept_many([new(tenant) for _ in range(64)])
+    assert len({outcome.job.id for outcome in outcomes}) == 64
+    assert len(statements) == 1
+    assert kept(database, tenant)["jobs"] == 64
 
 
 def test_a_lone_request_waits_for_nobody(intake, tenant, database):
@@ -318,31 +292,31 @@ def test_a_lone_request_waits_for_nobody(intake, tenant, database):
     assert len(statements) == 1
 
 
-def test_two_same_keys_in_one_commit_make_one_job(crowd, intake, tenant, database):
+def test_two_same_keys_in_one_commit_make_one_job(intake, tenant, database):
     requests = [new(tenant)] + [new(tenant, idempotency=key()) for _ in range(10)]
-    outcomes = crowd(intake, requests)
+    outcomes = intake.accept_many(requests)
     assert len({outcome.job.id for outcome in outcomes[1:]}) == 1
     assert sum(not outcome.replayed for outcome in outcomes[1:]) == 1
     assert kept(database, tenant)["jobs"] == 2
 
 
-def test_two_requests_under_one_key_in_one_commit(crowd, intake, tenant):
+def test_two_requests_under_one_key_in_one_commit(intake, tenant):
     requests = [new(tenant), *(new(tenant, idempotency=key(fingerprint=str(n % 2))) for n in range(10))]
-    outcomes = crowd(intake, requests)[1:]
+    outcomes = intake.accept_many(requests)[1:]
     refused = [outcome for outcome in outcomes if isinstance(outcome, IdempotencyKeyReused)]
     assert len(refused) == 5
     assert len({outcome.job.id for outcome in outcomes if not isinstance(outcome, Exception)}) == 1
 
 
-def test_one_bad_row_fails_nobody_else(crowd, intake, tenant, database):
+def test_one_bad_row_fails_nobody_else(intake, tenant, database):
     bad = new(tenant, inputs=(NewInput(asset_id=new_id("asset")),))
-    outcomes = crowd(intake, [new(tenant) for _ in range(50)] + [bad] + [new(tenant) for _ in range(10)])
+    outcomes = intake.accept_many([new(tenant) for _ in range(50)] + [bad] + [new(tenant) for _ in range(10)])
     assert [type(outcome) for outcome in outcomes if isinstance(outcome, Exception)] == [NotFound]
     assert isinstance(outcomes[50], NotFound)
     assert kept(database, tenant)["jobs"] == 60
 
 
-def test_a_database_that_is_away_is_told_to_all_at_once(crowd, intake, tenant, database):
+def test_a_database_that_is_away_is_told_to_all_at_once(intake, tenant, database, monkeypatch):
     """And not tried for each of them in turn: sixty times a connect timeout is five minutes."""
     calls = []
 
@@ -350,11 +324,19 @@ def test_a_database_that_is_away_is_told_to_all_at_once(crowd, intake, tenant, d
         calls.append(len(rows))
         raise DependencyUnavailable("gone")
 
-    intake._group._write_many = away
-    outcomes = crowd(intake, [new(tenant) for _ in range(21)])
+    monkeypatch.setattr(intake, "_insert", away)
+    outcomes = intake.accept_many([new(tenant) for _ in range(21)])
     assert {type(outcome) for outcome in outcomes} == {DependencyUnavailable}
-    assert calls == [1, 20]
+    assert calls == [21]
     assert kept(database, tenant)["jobs"] == 0
+
+
+def test_a_key_outlives_its_day_while_its_job_runs(intake, tenant, database):
+    job = intake.accept(new(tenant, idempotency=key())).job
+    expire(database, tenant, ended=False)
+    assert intake.accept(new(tenant, idempotency=key())).job.id == job.id
+    expire(database, tenant)
+    assert intake.accept(new(tenant, idempotency=key())).job.id != job.id
 
 
 def test_jobs_of_many_tenants_from_several_processes_do_not_get_in_each_others_way(board, database, at_once):

@@ -62,6 +62,7 @@ def test_the_captured_event() -> None:
         author="nemo_agent",
         invocation="e-c0f2",
         event_id="d7f5",
+        timestamp=1795442191.4,
     )
     assert found.visible == "Working on it."
 

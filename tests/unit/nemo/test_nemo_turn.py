@@ -190,6 +190,12 @@ def test_an_event_that_comes_twice_counts_once() -> None:
     assert (report.texts, report.tools) == (("Hi",), ("edit",))
 
 
+def test_pieces_of_one_step_may_share_an_id() -> None:
+    pieces = [say("ha", partial=True, event_id="1", timestamp=float(at)) for at in (1, 2, 2, 3)]
+    assert run(*pieces).texts == ("hahaha",)
+    assert run(*pieces, say("hahaha", event_id="1", timestamp=4.0)).texts == ("hahaha",)
+
+
 def test_the_same_words_twice_in_different_events_are_two_texts() -> None:
     assert run(say("Ok", event_id="1"), result(), say("Ok", event_id="2")).texts == ("Ok", "Ok")
 
@@ -212,6 +218,14 @@ def test_parallel_calls_are_all_told() -> None:
 def test_a_silent_turn() -> None:
     report = run(AgentEvent(calls=(ToolUse("edit", "1"),), author="a"), result("edit", "1"), AgentEvent(author="a"))
     assert report == TurnReport(TurnEnd.CLOSED, tools=("edit",))
+
+
+@pytest.mark.parametrize("tool", [(), (ToolUse("edit", "1"),)])
+def test_a_silent_ending_is_no_error_though_the_server_calls_it_one(tool: tuple[ToolUse, ...]) -> None:
+    ending = AgentEvent(author="a", error="The model returned no content.", error_code="MODEL_RETURNED_NO_CONTENT")
+    report = run(AgentEvent(calls=tool, author="a"), ending)
+    assert report == TurnReport(TurnEnd.CLOSED, tools=tuple(one.name for one in tool))
+    assert run(ending, say("x", error_code="SAFETY")).error_code == "SAFETY"
 
 
 def test_trailing_noise_is_dropped_after_text() -> None:

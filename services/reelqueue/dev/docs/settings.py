@@ -20,10 +20,24 @@ contradiction says all of them, without any value, and does not start. Names of 
 The names that NemoVideo's own tools use (`NEMO_…`) are kept.
 
 Three settings are required. Everything else has a default. [`.env.example`](../.env.example) has the same list to fill
-in.
+in. `contract §n` is a section of [upstream.md](upstream.md).
+"""
+_COMPOSE = """
+# --- For docker-compose.yml, which makes the URLs of database and broker from these and leaves out the two below ---
+
+# Letters and digits only, as `openssl rand -hex 24` prints them. Required.
+POSTGRES_PASSWORD=
+REDIS_PASSWORD=
+
+# The port on this machine's loopback, the network of the containers, and the names of the images.
+#REELQUEUE_PORT=8000
+#REELQUEUE_SUBNET=172.31.250.0/24
+#REELQUEUE_IMAGE=reelqueue:0.1.0
+#REELQUEUE_TWIN_IMAGE=reelqueue-twin:0.1.0
 """
 _WORDS = {int: "whole number", float: "number", bool: "`true` or `false`", str: "text", SecretStr: "secret"}
-_BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to", "max_length": "characters, at most"}
+_BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to", "max_length": "at most"}
+_UNITS = {"max_length": " characters"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +70,7 @@ def groups() -> list[Group]:
         prefix = f"REELQUEUE_{name.upper()}__"
         if issubclass(model, BaseSettings):
             prefix = model.model_config["env_prefix"]
-        title = first_line(model.__doc__).rstrip(".").partition(" (contract")[0]
+        title = first_line(model.__doc__).partition(" (contract")[0].partition(". ")[0].rstrip(".")
         own.append(Group(title=title, variables=tuple(_variables(model, prefix))))
     return own
 
@@ -72,11 +86,18 @@ def settings_page() -> str:
 
 def env_example() -> str:
     """The file. Required variables are there to be filled in, the others as comments with their defaults."""
-    lines = ["# Made by `make docs` from services/reelqueue/settings.py. Copy it to .env, and keep that to yourself.", ""]
+    lines = [
+        "# Made by `make docs` from services/reelqueue/settings.py. Copy it to .env, and keep that to yourself.",
+        "",
+    ]
     for group in groups():
         lines += [f"# --- {group.title} ---", ""]
         for one in group.variables:
-            lines += [f"# {one.description}", f"{one.name}=" if one.required else f"#{one.name}={one.default or ''}", ""]
+            lines += [
+                f"# {one.description}",
+                f"{one.name}=" if one.required else f"#{one.name}={one.default or ''}",
+                "",
+            ]
     return "\n".join(lines)
 
 
@@ -121,7 +142,7 @@ def _kind(field: FieldInfo) -> str:
     if get_origin(annotation) is tuple:
         return "networks"
     bounds = [
-        f"{word} {getattr(rule, name):g}"
+        f"{word} {getattr(rule, name):g}{_UNITS.get(name, '')}"
         for rule in field.metadata
         for name, word in _BOUNDS.items()
         if getattr(rule, name, None) is not None
