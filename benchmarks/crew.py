@@ -6,6 +6,7 @@ import base64
 import http.client
 import os
 import random
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Literal, Self
 from sqlalchemy import make_url
 
 from benchmarks.patience import ROOT
-from benchmarks.place import PROCESSES, Place
+from benchmarks.place import OUT, PROCESSES, Place
 from reelqueue.dev.ports import LOOPBACK, choose_port
 from reelqueue.dev.process import Role
 from reelqueue.dev.supervisor import Supervisor
@@ -27,6 +28,7 @@ from reelqueue.wiring.services import Services
 
 Server = Literal["uvicorn", "granian"]
 READY_S = 60.0
+KEPT_LOGS = OUT / "logs"
 DEFAULT_THREADS: Mapping[str, int] = MappingProxyType({"stream": 64, "step": 16, "webhook": 16})
 
 
@@ -135,10 +137,14 @@ class Site:
 
 
 class Crew:
-    """Roles that run while the block lasts. At its end they are killed: nobody needs their data any more."""
+    """Roles that run while the block lasts. At its end they are killed: nobody needs their data any more.
+
+    If the block fails, their logs are kept in `out/bench/logs`.
+    """
 
     def __init__(self, roles: Sequence[Role], logs: Path) -> None:
         self._supervisor = Supervisor(roles, logs)
+        self._logs = logs
 
     def __enter__(self) -> Self:
         self._supervisor.start(timeout_s=READY_S)
@@ -148,6 +154,8 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._supervisor.kill()
+        if error is not None:
+            shutil.copytree(self._logs, KEPT_LOGS, dirs_exist_ok=True)
 
     def pids(self) -> dict[str, int]:
         """Process ids by role."""

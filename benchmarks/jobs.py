@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 
 from benchmarks.api import INSTRUCTION, Api
-from benchmarks.crew import Account, Crew, Site
+from benchmarks.crew import KEPT_LOGS, Account, Crew, Site
 from benchmarks.load import Outcome, Plan, apply_load
 from benchmarks.patience import BenchmarkFailed, Patience
 from benchmarks.receiver import Receiver
@@ -22,7 +22,11 @@ GENERATION: Final = "Generate a 5-second cinematic video of a harbor at night"
 _OPEN: Final = """
 SELECT (SELECT count(*) FROM messages WHERE state = 'pending') + (SELECT count(*) FROM jobs WHERE dispatch <> 'done')
 """
-_UNHAPPY: Final = "SELECT status, error ->> 'code', count(*) FROM jobs WHERE status <> 'succeeded' GROUP BY 1, 2"
+_WORKERS: Final = "SELECT count(*) FROM workers WHERE state = 'working'"
+WORKERS_READY_S: Final = 30.0
+_UNHAPPY: Final = (
+    "SELECT status, error ->> 'code', count(*) FROM jobs WHERE status IN ('failed', 'canceled') GROUP BY 1, 2"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +72,18 @@ class Workload:
         servers = {"postgres": self.site.place.postgres.pid, "valkey": self.site.place.valkey.pid}
         return {**self.crew.pids(), **servers}
 
+    def await_workers(self, count: int) -> None:
+        """Until so many are registered. A worker says in no other way that it has started."""
+        soon = Patience(min(self.patience.until, time.monotonic() + WORKERS_READY_S))
+        soon.wait(lambda: self._scalar(_WORKERS) >= count, f"{count} workers; see {KEPT_LOGS}")
+
     def await_webhooks(self, total: int) -> None:
         """Until the receiver has had `total` webhooks in all, and the database knows of nothing left to do."""
         self.patience.wait(lambda: self.delivered >= total, f"webhook {total}", every_s=0.01)
         self.patience.wait(lambda: self._scalar(_OPEN) == 0, "the last record", every_s=0.05)
+        self.check_none_failed()
 
-    def check_all_succeeded(self) -> None:
+    def check_none_failed(self) -> None:
         """Raises `BenchmarkFailed`: jobs that fail cost less, so figures of them would flatter."""
         unhappy = self.observer.execute(_UNHAPPY).fetchall()
         if unhappy:
@@ -100,7 +110,7 @@ def working(
         account = site.account(max_running=max_running)
         with Api(site.base_url, account) as api:
             fields = {"instruction": INSTRUCTION, "inputs": [api.keep()], "webhook_url": receiver.url}
-            yield Workload(
+            work = Workload(
                 site=site,
                 crew=crew,
                 account=account,
@@ -110,3 +120,5 @@ def working(
                 observer=observer,
                 patience=patience,
             )
+            work.await_workers(sum(role.name.startswith("worker-") for role in roles))
+            yield work

@@ -51,7 +51,11 @@ def _points(work: Workload, levels: Sequence[int]) -> list[tuple[int, int, float
 
 
 def _await_turns(work: Workload, count: int) -> None:
-    work.patience.wait(lambda: turns_running(work.site.twin_url) >= count, f"{count} streams", every_s=0.2)
+    def open_now() -> bool:
+        work.check_none_failed()
+        return turns_running(work.site.twin_url) >= count
+
+    work.patience.wait(open_now, f"{count} streams", every_s=0.2)
 
 
 def _report(points: list[tuple[int, int, float]], before: CpuReading, after: CpuReading, still: int) -> Report:

@@ -60,7 +60,7 @@ def _asked(own: LiveStack) -> int:
 
 
 def test_one_anonymous_token_is_fetched_and_one_when_it_dies_however_many_jobs_meet_that(
-    own: LiveStack, own_customers: Customers, guest: Customer, marker: str
+    own: LiveStack, own_customers: Customers, guest: Customer, marker: str, eventually: Eventually
 ) -> None:
     before, known = _asked(own), len([row for row in own.sql(TOKENS) if row["kind"] == "anonymous"])
     sent = [guest.submit(instruction=create(f"{marker}-first-{number}"))["id"] for number in range(6)]
@@ -71,8 +71,12 @@ def test_one_anonymous_token_is_fetched_and_one_when_it_dies_however_many_jobs_m
 
     secret = own_customers.services.tokens.credential(token["id"]).token
     own.canaries.add(secret)
-    own.twin.expire(secret)
-    sent = [guest.submit(instruction=create(f"{marker}-second-{number}"))["id"] for number in range(6)]
+    # Six workers have asked with it when it dies, and hear of it together.
+    with own.twin.fault("create_session", "hang", seconds=36_000, count=6) as hang:
+        sent = [guest.submit(instruction=create(f"{marker}-second-{number}"))["id"] for number in range(6)]
+        eventually(lambda: own.twin.struck(hang) == 6, 20)
+        own.twin.expire(secret)
+        own.twin.advance(36_000)
     for job_id in sent:
         guest.succeeded(job_id)
     assert _asked(own) == before + 2 - known

@@ -60,11 +60,15 @@ class Twin:
     def disarm(self) -> int:
         return int(self._json("DELETE", "/_twin/faults")["disarmed"])
 
+    def advance(self, seconds: float) -> None:
+        """Let virtual time jump."""
+        self._json("POST", "/_twin/clock", json={"advance": seconds})
+
     def finish_turns(self, marker: str) -> None:
         """Let virtual time jump until every turn of a marker has ended."""
 
         def ended() -> bool:
-            self._json("POST", "/_twin/clock", json={"advance": 3_600})
+            self.advance(3_600)
             return all(turn["outcome"] != "running" for turn in self.turns(marker))
 
         wait_until(ended, 20, interval=0.1)

@@ -6,9 +6,12 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from reelqueue.domain.upstream import TurnReport
+from reelqueue.domain import drafts
+from reelqueue.domain.timeline import Timeline
+from reelqueue.domain.timeline_rows import timeline_facts, timeline_from, track_rows
+from reelqueue.domain.upstream import Balance, SessionState, TurnReport
 
 
 class TurnState(enum.StrEnum):
@@ -28,8 +31,10 @@ class TurnState(enum.StrEnum):
 class Snapshot:
     """The session as it was read once: enough to tell later whether, and how, it changed.
 
-    `timeline` is the summary of the draft's tracks, `digest` covers the draft and the media lists, `available` and
-    `frozen` are credits, or `None` where the balance could not be read.
+    `timeline` are the rows of the draft's tracks (`timeline_rows.track_rows`), `digest` covers the draft and the media
+    lists, `available` and `frozen` are credits, or `None` where the balance could not be read. `facts` is what else
+    was seen: what the draft says of the whole, and how many `uploads` and `generated` media there are. Rows that were
+    written before there were facts have none.
     """
 
     digest: str
@@ -37,6 +42,38 @@ class Snapshot:
     exportable: bool
     available: float | None
     frozen: float | None
+    facts: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, state: SessionState, balance: Balance | None) -> Self:
+        """What is kept of one look."""
+        timeline = drafts.read_timeline(state.draft)
+        media = {"uploads": len(state.uploads), "generated": len(state.generated)}
+        return cls(
+            digest=drafts.digest(state),
+            timeline=track_rows(timeline),
+            exportable=drafts.is_exportable(state.draft),
+            available=None if balance is None else balance.available,
+            frozen=None if balance is None else balance.frozen,
+            facts={**timeline_facts(timeline), **media},
+        )
+
+    @classmethod
+    def restored(cls, value: Mapping[str, Any]) -> Self:
+        """A snapshot from its row, also from one that an earlier version wrote, or a later one."""
+        return cls(
+            digest=value["digest"],
+            timeline=tuple(value["timeline"]),
+            exportable=value["exportable"],
+            available=value["available"],
+            frozen=value["frozen"],
+            facts=value.get("facts"),
+        )
+
+    @property
+    def seen(self) -> Timeline:
+        """The timeline, as far as it was kept."""
+        return timeline_from(self.timeline, self.facts)
 
     @property
     def total(self) -> float | None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from reelqueue.errors import DependencyUnavailable, ReelqueueError
+from reelqueue.errors import ReelqueueError
 from reelqueue.files.keys import asset_key
 from reelqueue.gateway.accepting import Accepting
 from reelqueue.gateway.auth import Authenticator
+from reelqueue.gateway.chores import chores
 from reelqueue.gateway.context import Gateway
 from reelqueue.gateway.cursors import Cursors
 from reelqueue.gateway.edge import Edge
@@ -30,7 +30,6 @@ from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
-TOUCH_EVERY_S: Final = 60.0
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
 
@@ -88,27 +87,9 @@ def build_gateway(services: GatewayServices) -> Gateway:
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     gateway: Gateway = app.state.gateway
     gateway.hub.start()
-    touching = asyncio.create_task(_touch_keys(gateway))
     try:
-        yield {"hub": gateway.hub}
+        async with chores(gateway):
+            yield {"hub": gateway.hub}
     finally:
-        touching.cancel()
-        with suppress(asyncio.CancelledError):
-            await touching
         await gateway.hub.stop()
-        await _touch_once(gateway)
         await asyncio.to_thread(gateway.threads.stop)
-
-
-async def _touch_keys(gateway: Gateway) -> None:
-    """Note now and then which keys were used: `last_used_at` is for people, and not worth a write a request."""
-    while True:
-        await asyncio.sleep(TOUCH_EVERY_S)
-        await _touch_once(gateway)
-
-
-async def _touch_once(gateway: Gateway) -> None:
-    used = gateway.authenticator.take_used()
-    if used:
-        with suppress(DependencyUnavailable):
-            await gateway.threads.quick(partial(gateway.services.api_keys.touch, used))

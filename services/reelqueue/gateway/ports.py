@@ -143,6 +143,14 @@ class SettingsTree(Protocol):
         ...
 
 
+class Sweep(Protocol):
+    """Repairs something."""
+
+    def run(self) -> int:
+        """How much was repaired. Raises DependencyUnavailable."""
+        ...
+
+
 class GatewayServices(Protocol):
     """The part of `wiring.Services` that the gateway uses."""
 
@@ -176,6 +184,8 @@ class GatewayServices(Protocol):
     def blobs(self) -> BlobStore: ...  # noqa: D102
     @property
     def spool(self) -> Spool: ...  # noqa: D102
+    @property
+    def orphan_sweep(self) -> Sweep: ...  # noqa: D102
     @property
     def file_limits(self) -> FileLimits: ...  # noqa: D102
     @property

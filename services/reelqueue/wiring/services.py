@@ -18,6 +18,7 @@ from reelqueue.files.blobs import BlobStore
 from reelqueue.files.intake import InputFetcher
 from reelqueue.files.job_results import JobResults
 from reelqueue.files.limits import FileLimits
+from reelqueue.files.orphans import OrphanSweep
 from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
@@ -31,6 +32,7 @@ from reelqueue.nemo.transport import CallLimits
 from reelqueue.settings import Settings
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
+from reelqueue.store.blob_names import BlobNames
 from reelqueue.store.claims import Claims
 from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.dispatch import Dispatch
@@ -211,6 +213,11 @@ class Services:
     def spool(self) -> Spool:
         """Where files arrive."""
         return self.storage.spool
+
+    @cached_property
+    def orphan_sweep(self) -> OrphanSweep:
+        """Removes files that nobody knows."""
+        return OrphanSweep(spool=self.spool, blobs=self.blobs, rows=BlobNames(self.database), clock=self.clock)
 
     # --- the outside ---
 

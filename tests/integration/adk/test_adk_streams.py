@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -15,7 +16,7 @@ from adk.live import Recording
 from adk.outcomes import OUTCOMES, STREAMED, outcome
 from adk.replay import assembled, cut_off, decoded, split, watched
 from fakes.rawhttp import Peer, RawServer
-from reelqueue.domain.upstream import Credential, CutReason, TurnControl, TurnCut, TurnEnd
+from reelqueue.domain.upstream import Credential, CutReason, TurnControl, TurnCut, TurnEnd, TurnReport
 from reelqueue.nemo.sse import ServerEvent
 
 # The first run builds an environment.
@@ -24,8 +25,9 @@ pytestmark = [pytest.mark.xdist_group("adk"), pytest.mark.timeout(300)]
 TELLINGS = ("whole", "pieces", "pieces of old")
 ALL = [(scenario, telling) for scenario in OUTCOMES for telling in TELLINGS]
 FEW_BYTES = 100_000
-# What a property costs is the recording, and that is made once.
-HERE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RISKY = re.compile(rb"\n\n|data:|[\xc0-\xff]")
+# What an example costs is mostly its recording, and that is made once.
+HERE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 every_recording = pytest.mark.parametrize(("scenario", "telling"), ALL)
 
@@ -48,6 +50,13 @@ def payloads(recording: Recording) -> list[dict[str, Any]]:
     assert rest == b""
     assert all(block.startswith(b"data: ") and b"\n" not in block for block in blocks)
     return [json.loads(block.removeprefix(b"data: ")) for block in blocks]
+
+
+def places_in(raw: bytes) -> st.SearchStrategy[int]:
+    """Where to cut: anywhere, but mostly at what a decoder may stumble over."""
+    risky = [found.start() for found in RISKY.finditer(raw)]
+    near = st.sampled_from(risky).flatmap(lambda at: st.integers(at, min(len(raw), at + 3)))
+    return near | st.integers(0, len(raw))
 
 
 # --- what the bytes come to ----------------------------------------------------------------------------------------
@@ -107,23 +116,20 @@ def test_the_recordings_hold_what_they_are_meant_to(record: Any) -> None:
 
 
 @every_recording
-def test_any_chunking_decodes_alike(scenario: str, telling: str, record: Any) -> None:
+def test_bytes_that_come_one_by_one_decode_alike(scenario: str, telling: str, record: Any) -> None:
     raw = record(scenario, telling).raw
     whole = decoded([raw])
-    places = st.integers(0, len(raw))
-    # Mostly at the joints, where a decoder goes wrong; else anywhere.
-    joints = [at for at, byte in enumerate(raw[:FEW_BYTES]) if byte == 0x0A or byte >= 0x80]
-    near = st.sampled_from(joints).flatmap(lambda at: st.integers(max(0, at - 1), min(len(raw), at + 2)))
-
-    @HERE
-    @given(st.lists(near | places, max_size=12))
-    def check(cuts: list[int]) -> None:
-        assert decoded(split(raw, cuts)) == whole
-
-    check()
+    assert decoded(raw[at : at + 1460] for at in range(0, len(raw), 1460)) == whole
     if len(raw) < FEW_BYTES:
         assert decoded(raw[at : at + 1] for at in range(len(raw))) == whole
-    assert decoded(raw[at : at + 1460] for at in range(0, len(raw), 1460)) == whole
+
+
+@HERE
+@given(st.sampled_from(ALL), st.data())
+def test_any_chunking_decodes_alike(record: Any, which: tuple[str, str], data: st.DataObject) -> None:
+    raw = record(*which).raw
+    cuts = data.draw(st.lists(places_in(raw), max_size=12))
+    assert decoded(split(raw, cuts)) == decoded([raw])
 
 
 @every_recording
@@ -141,25 +147,31 @@ def test_other_line_ends_and_comments_change_nothing(scenario: str, telling: str
 # --- cut off -------------------------------------------------------------------------------------------------------
 
 
+@HERE
+@given(st.sampled_from(ALL), st.data())
+def test_a_cut_anywhere_tells_the_beginning_and_nothing_else(
+    record: Any, which: tuple[str, str], data: st.DataObject
+) -> None:
+    raw = record(*which).raw
+    check_a_cut(which[0], cut_off(raw, data.draw(places_in(raw))), assembled(decoded([raw])))
+
+
 @every_recording
-def test_a_cut_tells_the_beginning_and_nothing_else(scenario: str, telling: str, record: Any) -> None:
-    raw = record(scenario, telling).raw
-    full = assembled(decoded([raw]))
+def test_a_cut_between_events_tells_the_beginning_and_nothing_else(scenario: str, telling: str, record: Any) -> None:
+    events = decoded([record(scenario, telling).raw])
+    for count in range(len(events) + 1):
+        check_a_cut(scenario, assembled(events[:count], TurnEnd.INTERRUPTED), assembled(events))
 
-    @HERE
-    @given(st.integers(0, len(raw)))
-    def check(size: int) -> None:
-        report = cut_off(raw, size)
-        assert report.tools == full.tools[: len(report.tools)]
-        assert len(report.texts) <= len(full.texts)
-        if scenario == "crew":  # two at once: whoever ends first may come first
-            assert all(any(whole.startswith(text) for whole in full.texts) for text in report.texts)
-        else:
-            assert report.texts[:-1] == full.texts[: len(report.texts)][:-1]
-            assert all(whole.startswith(text) for whole, text in zip(full.texts, report.texts, strict=False))
-        assert report.end is TurnEnd.INTERRUPTED
 
-    check()
+def check_a_cut(scenario: str, report: TurnReport, full: TurnReport) -> None:
+    assert report.end is TurnEnd.INTERRUPTED
+    assert report.tools == full.tools[: len(report.tools)]
+    assert len(report.texts) <= len(full.texts)
+    if scenario == "crew":  # two at once: whoever ends first may come first
+        assert all(any(whole.startswith(text) for whole in full.texts) for text in report.texts)
+    else:
+        assert report.texts[:-1] == full.texts[: len(report.texts)][:-1]
+        assert all(whole.startswith(text) for whole, text in zip(full.texts, report.texts, strict=False))
 
 
 @pytest.mark.parametrize("scenario", OUTCOMES)

@@ -36,7 +36,7 @@ def command_helps() -> Iterator[tuple[tuple[str, ...], str]]:
     """Every command with its help, parents first."""
     with ThreadPoolExecutor(2) as pool:
         level: list[tuple[str, ...]] = [()]
-        found = {}
+        found: dict[tuple[str, ...], str] = {}
         while level:
             texts = list(pool.map(_help, level))
             found.update(zip(level, texts, strict=True))

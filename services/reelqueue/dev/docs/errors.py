@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reelqueue.dev.docs.markdown import first_line, page, table
 from reelqueue.errors import (
@@ -22,8 +22,8 @@ Every refusal is `application/problem+json` (RFC 9457): `type`, `title`, `status
 `retryable`, `request_id`. `code` is stable: write your program against it. `errors[]` names each place with an RFC 6901
 `pointer` into the body, or a `parameter` for a query or a header. The value that was refused is never repeated.
 
-A job that failed carries `error {code, message, blame, retryable, spent, fix, docs}` with the same codes. `spent` is the
-credits it is known to have cost.
+A job that failed carries `error {code, message, blame, retryable, spent, fix, docs}` with the same codes. `spent` is
+what it is known to have cost, in credits.
 
 `blame` says who can do something about it: `caller` (you, or your NemoVideo account), `upstream` (NemoVideo), `gateway`
 (whoever runs this service). `retryable` says whether the very same request can succeed later.
@@ -65,7 +65,7 @@ def _errors() -> Iterator[type[ReelqueueError]]:
             yield error
 
 
-def _table(errors: list[type[ReelqueueError]], *, with_status: bool) -> str:
+def _table(errors: Sequence[type[ReelqueueError]], *, with_status: bool) -> str:
     rows = []
     for error in sorted(errors, key=lambda error: (error.status if with_status else 0, error.code)):
         status = [str(error.status)] if with_status else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -31,7 +32,7 @@ def member_docs(owner: type) -> Mapping[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     body = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
     found = {}
-    for member, after in zip(body, body[1:], strict=False):
+    for member, after in itertools.pairwise(body):
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name) and is_text:
             assert isinstance(after, ast.Expr)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from reelqueue.dev.docs.commands import commands_page
 from reelqueue.dev.docs.deliveries import event_table, schedule_table
@@ -15,7 +15,10 @@ from reelqueue.dev.docs.metrics import metrics_table
 from reelqueue.dev.docs.settings import env_example, settings_page
 from reelqueue.dev.docs.statuses import status_page
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+Pages: TypeAlias = Mapping[str, Callable[[], str]]
+Blocks: TypeAlias = Mapping[str, Pages]
+
+PAGES: Final[Pages] = MappingProxyType(
     {
         "docs/status-machine.md": status_page,
         "docs/settings.md": settings_page,
@@ -26,7 +29,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
 )
 """Whole files."""
 
-BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = MappingProxyType(
+BLOCKS: Final[Blocks] = MappingProxyType(
     {
         "docs/operations.md": {"metrics": metrics_table},
         "docs/webhooks.md": {"events": event_table, "schedule": schedule_table},
@@ -39,27 +42,27 @@ class BlockMissing(Exception):
     """A page has no place for what is generated into it."""
 
 
-def stale(root: Path) -> list[str]:
-    """The pages that are not as the code says."""
-    return [path for path, text in _rendered(root).items() if _read(root / path) != text]
+def stale(root: Path, pages: Pages = PAGES, blocks: Blocks = BLOCKS) -> list[str]:
+    """The pages that are not as the code says. Raises `BlockMissing`."""
+    return list(_changed(root, pages, blocks))
 
 
-def write(root: Path) -> list[str]:
-    """Write what is out of date; returns the paths."""
-    changed = {path: text for path, text in _rendered(root).items() if _read(root / path) != text}
+def write(root: Path, pages: Pages = PAGES, blocks: Blocks = BLOCKS) -> list[str]:
+    """Write what is out of date; returns the paths. Raises `BlockMissing`, and has then written nothing."""
+    changed = _changed(root, pages, blocks)
     for path, text in changed.items():
         (root / path).write_text(text, encoding="utf-8")
     return list(changed)
 
 
-def _rendered(root: Path) -> dict[str, str]:
-    found = {path: make() for path, make in PAGES.items()}
-    for path, blocks in BLOCKS.items():
+def _changed(root: Path, pages: Pages, blocks: Blocks) -> dict[str, str]:
+    wanted = {path: make() for path, make in pages.items()}
+    for path, makers in blocks.items():
         text = (root / path).read_text(encoding="utf-8")
-        for name, make in blocks.items():
+        for name, make in makers.items():
             text = filled(text, name, make())
-        found[path] = text
-    return found
+        wanted[path] = text
+    return {path: text for path, text in wanted.items() if _read(root / path) != text}
 
 
 def filled(text: str, name: str, content: str) -> str:
@@ -67,7 +70,7 @@ def filled(text: str, name: str, content: str) -> str:
     place = re.compile(rf"(<!-- begin: {name}\b[^>]*-->\n).*?(<!-- end: {name} -->)", re.DOTALL)
     if place.search(text) is None:
         raise BlockMissing(name)
-    return place.sub(lambda found: f"{found[1]}\n{content}\n{found[2]}", text)
+    return place.sub(lambda found: f"{found[1]}\n{content.strip()}\n\n{found[2]}", text)
 
 
 def _read(path: Path) -> str | None:

@@ -23,7 +23,7 @@ Three settings are required. Everything else has a default. [`.env.example`](../
 in. `contract §n` is a section of [upstream.md](upstream.md).
 """
 _COMPOSE = """
-# --- For docker-compose.yml, which makes the URLs of database and broker from these and leaves out the two below ---
+# --- For docker-compose.yml, which makes the URLs of database and broker from these, whatever is said below ---
 
 # Letters and digits only, as `openssl rand -hex 24` prints them. Required.
 POSTGRES_PASSWORD=
@@ -86,10 +86,8 @@ def settings_page() -> str:
 
 def env_example() -> str:
     """The file. Required variables are there to be filled in, the others as comments with their defaults."""
-    lines = [
-        "# Made by `make docs` from services/reelqueue/settings.py. Copy it to .env, and keep that to yourself.",
-        "",
-    ]
+    note = "# Made by `make docs` from services/reelqueue/settings.py. Copy it to .env, and keep that to yourself."
+    lines = [note, *_COMPOSE.splitlines(), ""]
     for group in groups():
         lines += [f"# --- {group.title} ---", ""]
         for one in group.variables:

@@ -26,7 +26,7 @@ def status_page() -> str:
         _picture(),
         "## Statuses",
         _statuses(),
-        "A worker that moves a job into a status of the same queue keeps it; else the dispatcher rings the other queue.",
+        "A worker keeps a job whose next status is of the same queue; else the dispatcher rings the other queue.",
         "## Waiting",
         _WAITING,
         _waiting(),

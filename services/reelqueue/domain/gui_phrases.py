@@ -1,0 +1,112 @@
+# ruff: noqa: RUF001 - Chinese punctuation is meant
+"""How the agent talks to somebody in front of a screen, English and Chinese (contract §10.2).
+
+All of it is about what a *user* is told to do: an order at the beginning of a clause, or "you can …". The same words
+tell of content elsewhere ("a click sound", "the girl opens a window", "I dragged the title to 3s"), and stay.
+A clause comes in lower case, with everything quoted blanked out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+Hint = Literal["export", "state", "edit", "credits", "upload"]
+"""What a GUI instruction comes down to: start the export, read the state, send an edit, read credits, add a file."""
+
+# --- English ----------------------------------------------------------------------------------------------------------
+
+_ADVERBS: Final = (
+    r"(?:please|just|simply|then|now|also|next|first|finally|directly|easily|manually|always|either|instead|go ahead and"
+    r"|alternatively|optionally|try|feel free to|be sure to|make sure to|remember to|don['’]t forget to|and|or|so|but|to do (?:so|this|that))"
+)
+_YOU: Final = (
+    r"you(?:['’](?:ll|d|re))?\s+(?:(?:can|could|may|might|should|must|will|would|need to|have to|want to|wish to|'?d like to"
+    r"|able to|are able to|ready to|free to|only|still|now|also|then|simply|just|always|easily|directly|manually|be able to"
+    r"|just need to|are ready to)\s+)*"
+)
+_ORDER: Final = rf"(?:^[\W\d_]*(?:{_ADVERBS}[\s,]+)*(?:{_YOU})?|\b{_YOU}|\b(?:by|by simply|after|before|when|once|if|until)\s+(?:{_YOU})?)"
+"""Where an order to the reader may begin: at the head of a clause, or after "you can"."""
+
+_SURFACE: Final = (
+    r"(?:panels?|menus?|sub-?menus?|buttons?|tabs?|toolbars?|tool bars?|sidebars?|side bars?|editor|timeline|players?|settings"
+    r"|preferences|dashboard|workspace|window|dialog(?:ue)?|drop-?downs?|icons?|inspector|media library|library|media (?:bin|pool|tab)"
+    r"|page|screen|app|browser|canvas|preview (?:window|panel|area|pane|player)|property panel|console|interface|project settings"
+    r"|account|profile|billing)"
+)
+_PLACE: Final = rf"(?:in|on|from|inside|within|using|via|with|through|at|over)\s+(?:the |your |our )?(?:[\w-]+ ){{0,3}}?{_SURFACE}\b"
+
+_ENGLISH: Final = (
+    rf"{_ORDER}(?:double[- ]|right[- ]|left[- ])?(?:click(?:ing)?|tap(?:ping)?|press(?:ing)?|hit(?:ting)?)\b(?! sounds?\b| tracks?\b)",
+    r"(?<!a )(?<!an )(?<!mouse )(?<!camera )(?<!shutter )(?<!soft )(?<!person )"
+    r"\bclick(?:ing)?\s+(?:on\s+)?(?:the|your|this|that|any)\s+[^.!?]{0,40}?\b(?:button|icon|tab|menu|panel|link|option)\b",
+    rf"{_ORDER}(?:re)?open(?:ing)?(?:\s+up)?\s+(?:the |your |our |up )*(?:[\w\0\"“”'‘’-]+ ){{0,4}}?{_SURFACE}\b",
+    rf"{_ORDER}(?:drag(?:ging)?(?:[- ](?:and|&|n)[- ]drop(?:ping)?)?|drop(?:ping)?\s+(?:it|them|the|your|this|a|any)\b)",
+    r"\bdrag[- ](?:and|&|n)[- ]drop\b",
+    rf"{_ORDER}(?:preview(?:ing)?|watch(?:ing)?|view(?:ing)?|see(?:ing)?|check(?:ing)?(?: out)?|review(?:ing)?|play(?:ing)?(?: back)?)\b"
+    rf"[^.!?]{{0,60}}?\b{_PLACE}",
+    rf"\b{_YOU}preview\b",
+    rf"{_ORDER}(?:use|using|find(?:ing)?|look(?:ing)? for|locate|select(?:ing)?|choos(?:e|ing)|pick(?:ing)?)\b[^.!?]{{0,50}}?"
+    r"\b(?:export|download|render|save|play|preview|upload|edit|settings|share)?\s*(?:buttons?|icons?|menus?|tabs?|panels?|toolbars?"
+    r"|sliders?|handles?|drop-?downs?|sidebar|inspector)\b",
+    rf"\b{_YOU}(?:export|download)\b(?! (?:it |this |that |the \w+ )?(?:sounds?|effects?)\b)",
+    rf"{_ORDER}(?:export|download|save)(?:ing)?\s+(?:it|this|that|the|your)\b[^.!?]{{0,40}}?\b{_PLACE}",
+    rf"{_ORDER}(?:check|review|see|visit|view|manage|upgrade|open)(?:ing)?\s+(?:your |the )?(?:nemo\w* |current )?"
+    r"(?:account|billing|subscription|plan|credit balance|balance|credits)\b",
+    rf"{_ORDER}(?:go(?:ing)?|head(?:ing)?|navigat(?:e|ing)|switch(?:ing)?|return(?:ing)?|scroll(?:ing)?|jump(?:ing)?|mov(?:e|ing))"
+    rf"\s+(?:back |over |down |up )*(?:to|into)\s+(?:the |your |our )?(?:[\w\0\"“”'‘’-]+ ){{0,4}}?{_SURFACE}\b",
+    rf"{_ORDER}(?:visit|access|enter)(?:ing)?\s+(?:the |your |our )?(?:[\w-]+ ){{0,3}}?{_SURFACE}\b",
+    rf"{_ORDER}(?:adjust|chang|edit|tweak|fine-?tun|customi[sz]|trim|modify|mov|resiz|rearrang|reorder|arrang|delet|replac|manag)"
+    rf"(?:e|ing|y)?\b[^.!?]{{0,60}}?\b{_PLACE}",
+)
+
+# --- Chinese ----------------------------------------------------------------------------------------------------------
+
+_HAN_ADVERBS: Final = (
+    r"(?:请|先|再|然后|接着|最后|直接|只需要?|只要|需要|可以|可|也可以|也可|还可以|您|你|就|即|并|或者?|或是|随时|现在|通过|在此|手动|自行|轻松"
+    r"|想要|要|用鼠标|用手指|如需|如果|若|当|以|来)"
+)
+_HAN_ORDER: Final = rf"(?:^[\W\d_]*(?:{_HAN_ADVERBS})*|[您你](?:{_HAN_ADVERBS})*)"
+_HAN_SURFACE: Final = (
+    r"(?:面板|菜单|按钮|选项卡|标签页?|工具栏|侧边栏|侧栏|编辑器|时间[线轴]|轨道区|播放器|设置|偏好|控制台|仪表[盘板]|工作台|工作区|窗口|对话框|下拉|图标|属性栏"
+    r"|素材库|媒体库|页面|界面|网页|浏览器|账户|账号|个人中心|预览区|预览窗|画布|主页|首页|后台)"
+)
+_CHINESE: Final = (
+    rf"{_HAN_ORDER}(?:单击|双击|右击|点击|点一下|点选|按下|轻点|轻触|長按|长按|點擊)",
+    r"(?:单击|双击|点击|按下)[^。！？]{0,20}(?:按钮|图标|菜单|选项|面板|链接|[“”‘’「」『』\"'\0])",
+    rf"{_HAN_ORDER}(?:打开|開啟|开启|展开)[^。！？，]{{0,16}}{_HAN_SURFACE}",
+    rf"{_HAN_ORDER}(?:将[^。！？，]{{0,16}}|把[^。！？，]{{0,16}})?(?:拖拽|拖动|拖放|拖曳|拖到|拖入|拖进|拖至)",
+    rf"{_HAN_ORDER}在[^。！？，]{{0,12}}{_HAN_SURFACE}[^。！？，]{{0,6}}(?:预览|查看|播放|观看|调整|修改|编辑|剪辑|移动|拖|选择|找到)",
+    rf"[您你](?:{_HAN_ADVERBS})*(?:预览|導出|导出|下载)",
+    rf"{_HAN_ORDER}(?:使用|找到|选择|选中)[^。！？，]{{0,16}}(?:按钮|图标|菜单|滑块|面板|工具栏|选项卡|下拉)",
+    rf"{_HAN_ORDER}(?:查看|检查|前往|进入|登录|管理|升级)(?:您的?|你的?)?(?:当前)?(?:账户|账号|账单|订阅|套餐|计费|余额|积分余额|会员)",
+    rf"{_HAN_ORDER}(?:前往|进入|转到|跳转到?|切换到|回到|去|访问|返回)[^。！？，]{{0,12}}{_HAN_SURFACE}",
+)
+
+GUI: Final = tuple(re.compile(pattern) for pattern in (*_ENGLISH, *_CHINESE))
+"""A clause that one of these finds something in tells the reader what to do on a screen."""
+
+SPEAKS_OF_ITSELF: Final = re.compile(
+    r"^[\W\d_]*(?:(?:and|so|then|now|ok|okay|next|first|finally|also|but)[\s,]+)*"
+    r"(?:i|i['’](?:ve|ll|d|m)|we|we['’](?:ve|ll|re|d)|let me|let['’]s|allow me)\b(?!.*\byou\b)"
+    r"|^[\W\d_]*(?:现在|然后|接下来|接着|好的?)?(?:我|我们|已|已经|正在|让我)(?!.*[您你])"
+)
+"""The agent says what it does itself: no GUI talk, whatever it calls it."""
+
+HINTS: Final[Mapping[Hint, re.Pattern[str]]] = MappingProxyType(
+    {
+        "export": re.compile(r"export|download|render|save|导出|匯出|導出|下载|保存|渲染"),
+        "credits": re.compile(
+            r"account|billing|subscri|credits?\b|balance|upgrade|top[- ]?up|\bplans?\b|账户|账号|账单|订阅|套餐|计费|余额|积分|充值|升级|会员"
+        ),
+        "upload": re.compile(r"upload|import|上传|导入"),
+        "edit": re.compile(
+            r"\bdrag|\bdrop|adjust|chang|\bedit(?!or)|tweak|fine-?tun|customi|trim|modify|\bmov[ei]|resiz|arrang|reorder|delet|replac|slider"
+            r"|拖|调整|修改|(?<!剪)编辑(?!器)|移动|删除|替换|滑块|裁剪"
+        ),
+        "state": re.compile(r"preview|watch|view|\bsee\b|check|\bplay|open|go to|head|navigat|预览|查看|播放|观看|打开|前往|进入|切换"),
+    }
+)
+"""What a GUI clause is about, the first that fits; a click on who knows what is an edit."""

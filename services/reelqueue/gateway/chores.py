@@ -1,0 +1,57 @@
+"""What a gateway does beside answering: notes which keys were used, and removes files that nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final
+
+from reelqueue.errors import DependencyUnavailable
+from reelqueue.gateway.context import Gateway
+from reelqueue.kit.logs import get_logger
+
+TOUCH_EVERY_S: Final = 60.0
+SWEEP_EVERY_S: Final = 3600.0
+
+_log = get_logger(__name__)
+
+
+@asynccontextmanager
+async def chores(gateway: Gateway) -> AsyncIterator[None]:
+    """Done now and then within the block; the keys once more at its end."""
+    tasks = [asyncio.create_task(_touch_keys(gateway)), asyncio.create_task(_sweep_files(gateway))]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _touch_once(gateway)
+
+
+async def _touch_keys(gateway: Gateway) -> None:
+    """`last_used_at` is for people, and not worth a write a request."""
+    while True:
+        await asyncio.sleep(TOUCH_EVERY_S)
+        await _touch_once(gateway)
+
+
+async def _touch_once(gateway: Gateway) -> None:
+    used = gateway.authenticator.take_used()
+    if used:
+        with suppress(DependencyUnavailable):
+            await gateway.threads.quick(partial(gateway.services.api_keys.touch, used))
+
+
+async def _sweep_files(gateway: Gateway) -> None:
+    """Not at the start: a gateway that is restarted often would read the whole store each time."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        try:
+            removed = await gateway.threads.slow(gateway.services.orphan_sweep.run)
+        except (DependencyUnavailable, OSError):
+            _log.warning("files.sweep_failed", exc_info=True)
+        else:
+            _log.info("files.swept", removed=removed)

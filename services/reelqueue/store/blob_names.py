@@ -1,0 +1,35 @@
+"""Which files rows name.
+
+The key says where to look: `t/<tenant>/a/…/<sha256>` is an asset, `t/<tenant>/r/<job>/…` a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from reelqueue.store.engine import Database
+
+_UNNAMED = text("""
+SELECT k.key FROM unnest(CAST(:keys AS text[])) AS k (key)
+WHERE NOT EXISTS (
+    SELECT FROM assets a
+    WHERE a.tenant_id = split_part(k.key, '/', 2) AND a.sha256 = split_part(k.key, '/', 5) AND a.blob_key = k.key)
+AND NOT EXISTS (
+    SELECT FROM jobs j
+    WHERE j.tenant_id = split_part(k.key, '/', 2) AND j.id = split_part(k.key, '/', 4)
+      AND (j.dispatch <> 'done' OR j.result ->> 'blob_key' = k.key))
+""")
+
+
+class BlobNames:
+    """The rows' side of the file store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def unnamed(self, keys: Sequence[str]) -> list[str]:
+        """Which of these keys no row names. A live job names every result of its own, kept or about to be."""
+        with self._database.statement() as connection:
+            return list(connection.execute(_UNNAMED, {"keys": list(keys)}).scalars())
