@@ -17,19 +17,8 @@ from typing import Final
 
 from reelqueue.kit.ids import PREFIXES, is_id
 
-SCOPES: Final = frozenset(
-    {
-        "jobs:read",
-        "jobs:write",
-        "assets:read",
-        "assets:write",
-        "webhooks:read",
-        "webhooks:write",
-        "tokens:read",
-        "tokens:write",
-    }
-)
-"""What a key may be allowed. Projects and batches count as jobs, the event feed as webhooks, credits as tokens."""
+SCOPES: Final = frozenset({"jobs:read", "jobs:write", "webhooks", "tokens", "usage"})
+"""What a key may be allowed. Assets, projects and batches count as jobs, the event feed as webhooks."""
 
 RANDOM_BYTES: Final = 32
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

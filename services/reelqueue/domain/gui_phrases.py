@@ -23,9 +23,8 @@ _ADVERBS: Final = (
     r"|alternatively|optionally|try|feel free to|be sure to|make sure to|remember to|don['’]t forget to|and|or|so|but|to do (?:so|this|that))"
 )
 _YOU: Final = (
-    r"you(?:['’](?:ll|d|re))?\s+(?:(?:can|could|may|might|should|must|will|would|need to|have to|want to|wish to|'?d like to"
-    r"|able to|are able to|ready to|free to|only|still|now|also|then|simply|just|always|easily|directly|manually|be able to"
-    r"|just need to|are ready to)\s+)*"
+    r"you(?:['’](?:ll|d|re))?\s+(?:(?:can|could|may|might|should|must|will|would|need to|have to|want to|wish to|like to"
+    r"|able to|ready to|free to|are|be|only|still|now|also|then|simply|just|always|easily|directly|manually)\s+)*"
 )
 _ORDER: Final = rf"(?:^[\W\d_]*(?:{_ADVERBS}[\s,]+)*(?:{_YOU})?|\b{_YOU}|\b(?:by|by simply|after|before|when|once|if|until)\s+(?:{_YOU})?)"
 """Where an order to the reader may begin: at the head of a clause, or after "you can"."""
@@ -38,28 +37,35 @@ _SURFACE: Final = (
 )
 _PLACE: Final = rf"(?:in|on|from|inside|within|using|via|with|through|at|over)\s+(?:the |your |our )?(?:[\w-]+ ){{0,3}}?{_SURFACE}\b"
 
+_WHERE_TO: Final = (
+    r"(?:settings|preferences|dashboard|panels?|menus?|tabs?|toolbars?|sidebars?|editor|timeline|workspace|media library|account"
+    r"|billing|profile|console|home ?page|(?:export|project|settings|billing|account|download|media) (?:page|screen|window|view))"
+)
+_PRESSED: Final = (
+    r"(?:on|the|your|this|that|it|any|here|[\"“'‘「*`\[]|export|download|save|play|upload|render|share|done|ok|apply|enter|space"
+    r"|ctrl|cmd|delete|next|continue|confirm|generate|preview|publish|add|split|undo|redo|edit|settings)"
+)
 _ENGLISH: Final = (
-    rf"{_ORDER}(?:double[- ]|right[- ]|left[- ])?(?:click(?:ing)?|tap(?:ping)?|press(?:ing)?|hit(?:ting)?)\b(?! sounds?\b| tracks?\b)",
+    rf"{_ORDER}(?:double[- ]|right[- ]|left[- ])?click(?:ing)?\b(?!-?\s?(?:sounds?|tracks?|effects?|noises?|bait|through)\b)",
+    rf"{_ORDER}(?:tap(?:ping)?|press(?:ing)?|hit(?:ting)?)\s+{_PRESSED}",
     r"(?<!a )(?<!an )(?<!mouse )(?<!camera )(?<!shutter )(?<!soft )(?<!person )"
     r"\bclick(?:ing)?\s+(?:on\s+)?(?:the|your|this|that|any)\s+[^.!?]{0,40}?\b(?:button|icon|tab|menu|panel|link|option)\b",
-    rf"{_ORDER}(?:re)?open(?:ing)?(?:\s+up)?\s+(?:the |your |our |up )*(?:[\w\0\"“”'‘’-]+ ){{0,4}}?{_SURFACE}\b",
-    rf"{_ORDER}(?:drag(?:ging)?(?:[- ](?:and|&|n)[- ]drop(?:ping)?)?|drop(?:ping)?\s+(?:it|them|the|your|this|a|any)\b)",
+    rf"{_ORDER}(?:re)?open(?:ing)?(?:\s+up)?\s+(?:the |your |our )?(?:[^\s.!?,]+ ){{0,4}}?(?:{_SURFACE}|project|link|draft)\b",
+    rf"{_ORDER}(?:drag(?:ging)?\b(?! rac)|drop(?:ping)?\s+(?:it|them|the|your|this|a|any)\b)",
     r"\bdrag[- ](?:and|&|n)[- ]drop\b",
-    rf"{_ORDER}(?:preview(?:ing)?|watch(?:ing)?|view(?:ing)?|see(?:ing)?|check(?:ing)?(?: out)?|review(?:ing)?|play(?:ing)?(?: back)?)\b"
-    rf"[^.!?]{{0,60}}?\b{_PLACE}",
+    rf"{_ORDER}(?:preview|watch|view|see|check|review|play)(?:ing)?\b[^.!?]{{0,60}}?\b{_PLACE}",
     rf"\b{_YOU}preview\b",
     rf"{_ORDER}(?:use|using|find(?:ing)?|look(?:ing)? for|locate|select(?:ing)?|choos(?:e|ing)|pick(?:ing)?)\b[^.!?]{{0,50}}?"
-    r"\b(?:export|download|render|save|play|preview|upload|edit|settings|share)?\s*(?:buttons?|icons?|menus?|tabs?|panels?|toolbars?"
-    r"|sliders?|handles?|drop-?downs?|sidebar|inspector)\b",
-    rf"\b{_YOU}(?:export|download)\b(?! (?:it |this |that |the \w+ )?(?:sounds?|effects?)\b)",
-    rf"{_ORDER}(?:export|download|save)(?:ing)?\s+(?:it|this|that|the|your)\b[^.!?]{{0,40}}?\b{_PLACE}",
-    rf"{_ORDER}(?:check|review|see|visit|view|manage|upgrade|open)(?:ing)?\s+(?:your |the )?(?:nemo\w* |current )?"
-    r"(?:account|billing|subscription|plan|credit balance|balance|credits)\b",
+    r"\b(?:buttons?|icons?|menus?|tabs?|panels?|toolbars?|sliders?|handles?|drop-?downs?|sidebar|inspector)\b",
+    rf"\b{_YOU}(?:export|download)\b",
+    rf"{_ORDER}(?:export|download|sav)(?:e|ing)?\s+(?:it|this|that|the|your)\b[^.!?]{{0,40}}?\b{_PLACE}",
+    rf"{_ORDER}(?:check|visit|view|manage|upgrade|open)(?:ing)?\s+(?:(?:your |the )?(?:nemo\w* )?(?:account|billing|subscription)"
+    r"|your (?:current )?(?:plan|(?:credit )?balance|credits)|the credit balance)\b",
     rf"{_ORDER}(?:go(?:ing)?|head(?:ing)?|navigat(?:e|ing)|switch(?:ing)?|return(?:ing)?|scroll(?:ing)?|jump(?:ing)?|mov(?:e|ing))"
-    rf"\s+(?:back |over |down |up )*(?:to|into)\s+(?:the |your |our )?(?:[\w\0\"“”'‘’-]+ ){{0,4}}?{_SURFACE}\b",
-    rf"{_ORDER}(?:visit|access|enter)(?:ing)?\s+(?:the |your |our )?(?:[\w-]+ ){{0,3}}?{_SURFACE}\b",
-    rf"{_ORDER}(?:adjust|chang|edit|tweak|fine-?tun|customi[sz]|trim|modify|mov|resiz|rearrang|reorder|arrang|delet|replac|manag)"
-    rf"(?:e|ing|y)?\b[^.!?]{{0,60}}?\b{_PLACE}",
+    rf"\s+(?:back |over |down |up )*(?:to|into)\s+(?:the |your |our )?(?:[^\s.!?,]+ ){{0,4}}?{_WHERE_TO}\b",
+    rf"{_ORDER}(?:visit|access|enter)(?:ing)?\s+(?:the |your |our )?(?:[\w-]+ ){{0,3}}?{_WHERE_TO}\b",
+    rf"{_ORDER}(?:adjust|chang|edit|tweak|fine-?tun|customi[sz]|trim|modif|mov|resiz|rearrang|reorder|arrang|delet|replac|manag)"
+    rf"(?:e|ing|y|ying)?\b[^.!?]{{0,60}}?\b{_PLACE}",
 )
 
 # --- Chinese ----------------------------------------------------------------------------------------------------------
@@ -74,7 +80,7 @@ _HAN_SURFACE: Final = (
     r"|素材库|媒体库|页面|界面|网页|浏览器|账户|账号|个人中心|预览区|预览窗|画布|主页|首页|后台)"
 )
 _CHINESE: Final = (
-    rf"{_HAN_ORDER}(?:单击|双击|右击|点击|点一下|点选|按下|轻点|轻触|長按|长按|點擊)",
+    rf"{_HAN_ORDER}(?:单击|双击|右击|点击|点一下|点选|按下|轻点|轻触|长按|點擊)(?!音效|声)",
     r"(?:单击|双击|点击|按下)[^。！？]{0,20}(?:按钮|图标|菜单|选项|面板|链接|[“”‘’「」『』\"'\0])",
     rf"{_HAN_ORDER}(?:打开|開啟|开启|展开)[^。！？，]{{0,16}}{_HAN_SURFACE}",
     rf"{_HAN_ORDER}(?:将[^。！？，]{{0,16}}|把[^。！？，]{{0,16}})?(?:拖拽|拖动|拖放|拖曳|拖到|拖入|拖进|拖至)",
@@ -87,6 +93,13 @@ _CHINESE: Final = (
 
 GUI: Final = tuple(re.compile(pattern) for pattern in (*_ENGLISH, *_CHINESE))
 """A clause that one of these finds something in tells the reader what to do on a screen."""
+
+CONTENT_FOLLOWS: Final = re.compile(
+    r"\b(?:titles?|text|captions?|headings?|headlines?|subtitles?|says?|saying|reads?|reading|slogans?|taglines?|cta|call to action"
+    r"|prompts?|scripts?|narration|voice-?overs?|lyrics|scenes?|shots?|storyboard|credits)\b[^:：]{0,30}[:：]\s*$"
+    r"|(?:标题|字幕|文字|文案|旁白|脚本|台词|镜头|场景|分镜|画面)[^:：]{0,12}[:：]\s*$"
+)
+"""After this the rest of the sentence is what the film shows or says, not what the reader shall do."""
 
 SPEAKS_OF_ITSELF: Final = re.compile(
     r"^[\W\d_]*(?:(?:and|so|then|now|ok|okay|next|first|finally|also|but)[\s,]+)*"
@@ -106,7 +119,9 @@ HINTS: Final[Mapping[Hint, re.Pattern[str]]] = MappingProxyType(
             r"\bdrag|\bdrop|adjust|chang|\bedit(?!or)|tweak|fine-?tun|customi|trim|modify|\bmov[ei]|resiz|arrang|reorder|delet|replac|slider"
             r"|拖|调整|修改|(?<!剪)编辑(?!器)|移动|删除|替换|滑块|裁剪"
         ),
-        "state": re.compile(r"preview|watch|view|\bsee\b|check|\bplay|open|go to|head|navigat|预览|查看|播放|观看|打开|前往|进入|切换"),
+        "state": re.compile(
+            r"preview|watch|view|\bsee\b|check|\bplay|open|go to|head|navigat|预览|查看|播放|观看|打开|前往|进入|切换"
+        ),
     }
 )
 """What a GUI clause is about, the first that fits; a click on who knows what is an edit."""

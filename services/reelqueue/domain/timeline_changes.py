@@ -144,9 +144,7 @@ def _has_moved(old: Track, new: Track) -> bool:
 def _segment_changes(old: Track, new: Track) -> Iterator[Change]:
     if not (old.is_whole and new.is_whole):
         if old.segment_count != new.segment_count:
-            yield Change(
-                kind=ChangeKind.SEGMENT_COUNT, track=new, before=old.segment_count, after=new.segment_count
-            )
+            yield Change(kind=ChangeKind.SEGMENT_COUNT, track=new, before=old.segment_count, after=new.segment_count)
         return
     numbered = [(place, segment) for place, segment in enumerate(new.segments, start=1)]
     earlier = [(place, segment) for place, segment in enumerate(old.segments, start=1)]

@@ -19,11 +19,14 @@ from reelqueue.errors import (
     UpstreamUnavailable,
 )
 from reelqueue.jobs.ports import TokenStore, Upstream
+from reelqueue.kit.clock import Clock
 
 T = TypeVar("T")
 
 MAY_PASS = (NotSent, RateLimited, UpstreamUnavailable, UpstreamProtocolError)
 """What says nothing of the token."""
+KNOWN_S = 30.0
+"""How long a token's row is not read again: a job makes a dozen calls with it, most of them within a minute."""
 DEFAULT_COOLING_S = 30.0
 """How long to wait after a 429 that does not say (contract §3)."""
 
@@ -68,9 +71,18 @@ class TokenDesk:
         return self._first_anonymous(tenant_id, self._client_id)
 
     def for_token(self, token_id: str) -> Pass:
-        """The token that a project is bound to, whatever its health: only the upstream decides whether it works."""
+        """The token that a project is bound to, whatever its health: only the upstream decides whether it works.
+
+        Its row is read again after `KNOWN_S`, and after any refusal.
+        """
+        until, known = self._known.get(token_id, (0.0, None))
+        return known if known is not None and self._clock.monotonic() < until else self._read(token_id)
+
+    def _read(self, token_id: str) -> Pass:
         token = self._tokens.find(token_id)
-        return Pass(token, self._tokens.credential(token_id))
+        found = Pass(token, self._tokens.credential(token_id))
+        self._known[token_id] = (self._clock.monotonic() + KNOWN_S, found)
+        return found
 
     def using(self, token_id: str, action: Callable[[Credential], T]) -> T:
         """Run a call that may be repeated; repeat it once if its token was dead and could be refreshed.
@@ -83,7 +95,7 @@ class TokenDesk:
         except UpstreamError as error:
             if not self.refused(used, error):
                 raise
-        return action(self.for_token(token_id).credential)
+        return action(self._read(token_id).credential)
 
     def refused(self, used: Pass, error: UpstreamError) -> bool:
         """Note what a refusal says of the token. True: there is a fresh secret, ask again with a new `Pass`.
@@ -93,6 +105,7 @@ class TokenDesk:
         aside for a person.
         """
         token = used.token
+        self._known.pop(token.id, None)
         match error:
             case TokenRejected() if token.kind is TokenKind.ANONYMOUS:
                 return self._refresh(token)

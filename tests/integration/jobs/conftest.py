@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ from reelqueue.store.jobs import Jobs
 from reelqueue.store.projects import Projects
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import workers
+from reelqueue.store.tables import jobs, workers
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
@@ -91,7 +92,7 @@ class Plant:
         lease = Lease(Workers(database), clock, node="n", queues=list(Queue), capacity=50, every_s=3600)
         lease._register()
         live = LiveTurns()
-        desk = TokenDesk(wire.through("tokens", self.tokens), upstream, anonymous_client_id=None)
+        desk = TokenDesk(wire.through("tokens", self.tokens), upstream, anonymous_client_id=None, clock=clock)
         sessions = SessionKeeper(
             upstream=upstream,
             desk=desk,
@@ -151,7 +152,7 @@ class Plant:
     def round(self) -> int:
         """What a dispatcher does in one round, each bell answered at once. Returns how many there were."""
         bells = self.dispatch.mark_due(Queue.STREAM, 10) + self.dispatch.mark_due(Queue.STEP, 10)
-        bells += [] if bells else self.dispatch.admit(10)
+        bells += [] if bells else self.dispatch.admit(10) or self.dispatch.redial(10)
         for bell in bells:
             self.worker.runner.work(bell.id)
         return len(bells)
@@ -179,6 +180,8 @@ class Plant:
         dead = update(workers).where(workers.c.id == self.worker.lease.worker_id)
         with self.database.statement() as connection:
             connection.execute(dead.values(expires_at=func.now()))
+            # Whoever was rung by it and not answered is rung again, without the wait.
+            connection.execute(update(jobs).values(bell_at=jobs.c.bell_at - timedelta(hours=1)))
         self.sweep.take_over()
         self.sweep.fail_poisoned()
         self.sweep.restore_flags()

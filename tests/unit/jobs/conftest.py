@@ -66,7 +66,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         world, upstream = self.world, self.upstream
-        self.desk = desk = TokenDesk(self.tokens, upstream, anonymous_client_id=None)
+        self.desk = desk = TokenDesk(self.tokens, upstream, anonymous_client_id=None, clock=world.clock)
         self.turns = MemoryTurns(world)
         renders = MemoryRenders(world)
         self.claims = MemoryClaims(make_job())

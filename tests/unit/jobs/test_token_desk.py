@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from reelqueue.errors import (
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
-from reelqueue.jobs.token_desk import DEFAULT_COOLING_S, TokenDesk
+from reelqueue.jobs.token_desk import DEFAULT_COOLING_S, KNOWN_S, TokenDesk
 
 
 @pytest.fixture
@@ -38,13 +39,13 @@ def upstream():
 
 
 @pytest.fixture
-def desk(tokens, upstream):
-    return TokenDesk(tokens, upstream, anonymous_client_id=None)
+def desk(world, tokens, upstream):
+    return TokenDesk(tokens, upstream, anonymous_client_id=None, clock=world.clock)
 
 
 @pytest.fixture
-def anonymous(tokens, upstream):
-    return TokenDesk(tokens, upstream, anonymous_client_id="client")
+def anonymous(world, tokens, upstream):
+    return TokenDesk(tokens, upstream, anonymous_client_id="client", clock=world.clock)
 
 
 def failing_once(error):
@@ -143,6 +144,41 @@ def test_other_errors_say_nothing_of_the_token(world, desk, tokens, error):
     with pytest.raises(type(error)):
         desk.using(TOKEN, failing_once(error))
     assert tokens.marks == []
+
+
+# --- known for a while ------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_not_read_again_for_every_call(world, desk, tokens):
+    world.add_token()
+    reads = []
+    find = tokens.find
+    tokens.find = lambda token_id: reads.append(token_id) or find(token_id)
+    for _ in range(10):
+        desk.using(TOKEN, lambda credential: credential.token)
+    assert len(reads) == 1
+    world.clock.forward(KNOWN_S)
+    desk.using(TOKEN, lambda credential: credential.token)
+    assert len(reads) == 2
+
+
+@pytest.mark.parametrize("error", [TokenRejected(), CreditsExhausted(), RateLimited(), SessionNotFound()])
+def test_a_refusal_makes_it_look_again(world, desk, error):
+    world.add_token()
+    desk.for_token(TOKEN)
+    world.secrets[TOKEN] = "s2"
+    with pytest.raises(type(error)):
+        desk.using(TOKEN, failing_once(error))
+    assert desk.for_token(TOKEN).credential.token == "s2"
+
+
+def test_a_token_that_another_process_refreshed_is_read_again_and_not_fetched_again(world, desk, upstream):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    desk.for_token(TOKEN)
+    world.tokens[TOKEN] = replace(world.tokens[TOKEN], generation=2)
+    world.secrets[TOKEN] = "s2"
+    assert desk.using(TOKEN, failing_once(TokenRejected())) == "s2"
+    assert upstream.calls("anonymous_token") == []
 
 
 # --- refreshing -------------------------------------------------------------------------------------------------------

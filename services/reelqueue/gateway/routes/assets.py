@@ -26,7 +26,7 @@ router = APIRouter(route_class=ApiRoute)
 
 
 @router.post("/v1/assets", **openapi.CREATE_ASSET)
-@scoped("assets:write")
+@scoped("jobs:write")
 async def create_asset(call: Call) -> Response:
     """From a URL: the asset. From a form: a list, in the form's order."""
     keeping, threads = call.gateway.asset_keeping, call.gateway.threads
@@ -48,7 +48,7 @@ async def create_asset(call: Call) -> Response:
 
 
 @router.get("/v1/assets", **openapi.LIST_ASSETS)
-@scoped("assets:read")
+@scoped("jobs:read")
 async def list_assets(call: Call) -> Response:
     """Newest first."""
     query = Query(call)
@@ -67,7 +67,7 @@ async def list_assets(call: Call) -> Response:
 
 
 @router.get("/v1/assets/{asset_id}", **openapi.GET_ASSET)
-@scoped("assets:read")
+@scoped("jobs:read")
 async def get_asset(call: Call, asset_id: str) -> Response:
     """What is known of the file."""
     Query(call).done()
@@ -78,7 +78,7 @@ async def get_asset(call: Call, asset_id: str) -> Response:
 
 
 @router.delete("/v1/assets/{asset_id}", **openapi.DELETE_ASSET)
-@scoped("assets:write")
+@scoped("jobs:write")
 async def delete_asset(call: Call, asset_id: str) -> Response:
     """Forget it, and its bytes if no other asset has the same."""
     if not is_id(asset_id, "asset"):

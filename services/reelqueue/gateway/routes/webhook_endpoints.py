@@ -24,7 +24,7 @@ router = APIRouter(route_class=ApiRoute)
 
 
 @router.post("/v1/webhook-endpoints", **openapi.CREATE_ENDPOINT)
-@scoped("webhooks:write")
+@scoped("webhooks")
 async def create_endpoint(call: Call) -> Response:
     """The only answer that holds the secret."""
     media_type_of(call, JSON)
@@ -47,7 +47,7 @@ def _create(call: Call, wanted: EndpointRequest) -> tuple[Endpoint, str]:
 
 
 @router.get("/v1/webhook-endpoints", **openapi.LIST_ENDPOINTS)
-@scoped("webhooks:read")
+@scoped("webhooks")
 async def list_endpoints(call: Call) -> Response:
     """Newest first."""
     query = Query(call)
@@ -66,7 +66,7 @@ async def list_endpoints(call: Call) -> Response:
 
 
 @router.get("/v1/webhook-endpoints/{endpoint_id}", **openapi.GET_ENDPOINT)
-@scoped("webhooks:read")
+@scoped("webhooks")
 async def get_endpoint(call: Call, endpoint_id: str) -> Response:
     """Without its secret."""
     Query(call).done()
@@ -77,7 +77,7 @@ async def get_endpoint(call: Call, endpoint_id: str) -> Response:
 
 
 @router.delete("/v1/webhook-endpoints/{endpoint_id}", **openapi.DELETE_ENDPOINT)
-@scoped("webhooks:write")
+@scoped("webhooks")
 async def delete_endpoint(call: Call, endpoint_id: str) -> Response:
     """What has not been delivered to it is dropped."""
     if not is_id(endpoint_id, "webhook_endpoint"):
