@@ -31,7 +31,7 @@ def commands_page() -> str:
 
 def command_helps() -> Mapping[str, str]:
     """The help of every command, by what is typed for it, parents first."""
-    done = subprocess.run(  # noqa: S603 - our own module
+    done = subprocess.run(
         [sys.executable, "-m", "reelqueue.cli.helps"], check=True, capture_output=True, text=True, timeout=_ANSWER_S
     )
     found: dict[str, str] = json.loads(done.stdout)

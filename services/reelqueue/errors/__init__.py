@@ -1,0 +1,204 @@
+"""Every error Reelqueue raises on purpose, and whose fault it is.
+
+    ReelqueueError
+    ├── CallerError                  the request, or what it points at, is wrong
+    │   ├── AuthenticationRequired     401  no key, or not one of ours
+    │   ├── ScopeMissing               403  the key may not do this
+    │   ├── NotFound                   404  no such thing for this tenant
+    │   ├── MethodNotAllowed           405
+    │   ├── JsonInvalid                400  not JSON
+    │   │   └── JsonDuplicateKey         400  one member twice
+    │   ├── ValidationFailed           422  JSON, but not what we ask for
+    │   ├── MultipartInvalid           400
+    │   ├── MediaTypeNotSupported      415
+    │   ├── BodyTooLarge               413
+    │   ├── RequestTimedOut            408  the body came too slowly
+    │   ├── CursorInvalid              400
+    │   ├── IdempotencyKeyInvalid      400
+    │   ├── IdempotencyKeyReused       422  same key, other body
+    │   ├── IdempotencyKeyInProgress   409
+    │   ├── FileTypeNotAllowed         415
+    │   ├── FileRefused                422  the file itself
+    │   │   ├── FileEmpty, FileContentMismatch, ImageTooManyPixels, ImageTooManyFrames
+    │   ├── FileTooLarge               413
+    │   ├── UrlInvalid                 422  malformed, or of a kind that is not called
+    │   ├── DestinationNotAllowed      422  egress rule: a place we never call
+    │   ├── SourceUnreachable          422  an input URL that does not answer
+    │   ├── StateConflict              409  the job is past that point
+    │   ├── ResultGone                 410
+    │   └── RangeNotSatisfiable        416
+    ├── UpstreamError                NemoVideo refused or broke; the class says which
+    │   ├── NotSent                      no request byte left us: safe to repeat
+    │   ├── UpstreamUnavailable          5xx, 408, transport: repeat reads only
+    │   ├── RateLimited                  429
+    │   ├── TokenRejected                1001, 1010, 1011, 401
+    │   ├── UpstreamForbidden            403
+    │   ├── SessionNotFound              1002, 404 detail
+    │   ├── CreditsExhausted             2001
+    │   ├── ExportNotAllowed             402
+    │   ├── FileUnsupportedUpstream      4001
+    │   ├── FileTooLargeUpstream         4002, 413
+    │   ├── ClientIdMissing              400 on the anonymous-token call
+    │   ├── UpstreamRequestInvalid       400, 404, 405, 409, 422: our request was wrong
+    │   ├── UpstreamProtocolError        an answer nobody can read
+    │   ├── UpstreamRefused              a code nobody has documented
+    │   ├── TurnFailed                   the agent reported an error
+    │   ├── TurnInterrupted              the stream broke; the outcome is open
+    │   ├── OutcomeUnknown               the recovery recipe ended without an answer
+    │   ├── NoTimeline                   the agent built nothing that can be exported
+    │   ├── RenderIdTaken                our render id exists already
+    │   ├── RenderUnknown                no render of our id, or not yet
+    │   ├── RenderFailed
+    │   ├── RenderTimedOut
+    │   └── ResultUnusable               the finished file is missing, cut or no video
+    └── GatewayError                 ours
+        ├── DependencyUnavailable      503  the database does not answer
+        ├── StorageFull                507
+        ├── DeadlineExceeded                finish_by passed
+        ├── NoUpstreamToken                 no usable token for this tenant
+        ├── Poisoned                        three claims ended without progress
+        └── InternalError              500  a bug
+
+A class carries what never changes: `code` (stable, public), `status` (HTTP, where a request can meet it), `blame`,
+`retryable` (whether the same request can succeed later) and `fix` (what the reader can do). Its docstring is the
+default message. An instance carries what happened. Mistakes of ours that no caller can act on stay outside the tree
+as ordinary exceptions, so that catching `ReelqueueError` never hides one.
+"""
+
+from __future__ import annotations
+
+from reelqueue.errors.caller import (
+    AuthenticationRequired,
+    BodyTooLarge,
+    CallerError,
+    CursorInvalid,
+    DestinationNotAllowed,
+    FileContentMismatch,
+    FileEmpty,
+    FileRefused,
+    FileTooLarge,
+    FileTypeNotAllowed,
+    IdempotencyKeyInProgress,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
+    ImageTooManyFrames,
+    ImageTooManyPixels,
+    JsonDuplicateKey,
+    JsonInvalid,
+    MediaTypeNotSupported,
+    MethodNotAllowed,
+    MultipartInvalid,
+    NotFound,
+    RangeNotSatisfiable,
+    RequestTimedOut,
+    ResultGone,
+    ScopeMissing,
+    SourceUnreachable,
+    StateConflict,
+    UrlInvalid,
+    ValidationFailed,
+)
+from reelqueue.errors.gateway import (
+    DeadlineExceeded,
+    DependencyUnavailable,
+    GatewayError,
+    InternalError,
+    NoUpstreamToken,
+    Poisoned,
+    StorageFull,
+)
+from reelqueue.errors.root import (
+    Blame,
+    ReelqueueError,
+)
+from reelqueue.errors.upstream import (
+    ClientIdMissing,
+    CreditsExhausted,
+    ExportNotAllowed,
+    FileTooLargeUpstream,
+    FileUnsupportedUpstream,
+    NoTimeline,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    RenderFailed,
+    RenderIdTaken,
+    RenderTimedOut,
+    RenderUnknown,
+    ResultUnusable,
+    SessionNotFound,
+    TokenRejected,
+    TurnFailed,
+    TurnInterrupted,
+    UpstreamError,
+    UpstreamForbidden,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UpstreamRequestInvalid,
+    UpstreamUnavailable,
+)
+
+__all__ = [
+    "AuthenticationRequired",
+    "Blame",
+    "BodyTooLarge",
+    "CallerError",
+    "ClientIdMissing",
+    "CreditsExhausted",
+    "CursorInvalid",
+    "DeadlineExceeded",
+    "DependencyUnavailable",
+    "DestinationNotAllowed",
+    "ExportNotAllowed",
+    "FileContentMismatch",
+    "FileEmpty",
+    "FileRefused",
+    "FileTooLarge",
+    "FileTooLargeUpstream",
+    "FileTypeNotAllowed",
+    "FileUnsupportedUpstream",
+    "GatewayError",
+    "IdempotencyKeyInProgress",
+    "IdempotencyKeyInvalid",
+    "IdempotencyKeyReused",
+    "ImageTooManyFrames",
+    "ImageTooManyPixels",
+    "InternalError",
+    "JsonDuplicateKey",
+    "JsonInvalid",
+    "MediaTypeNotSupported",
+    "MethodNotAllowed",
+    "MultipartInvalid",
+    "NoTimeline",
+    "NoUpstreamToken",
+    "NotFound",
+    "NotSent",
+    "OutcomeUnknown",
+    "Poisoned",
+    "RangeNotSatisfiable",
+    "RateLimited",
+    "ReelqueueError",
+    "RenderFailed",
+    "RenderIdTaken",
+    "RenderTimedOut",
+    "RenderUnknown",
+    "RequestTimedOut",
+    "ResultGone",
+    "ResultUnusable",
+    "ScopeMissing",
+    "SessionNotFound",
+    "SourceUnreachable",
+    "StateConflict",
+    "StorageFull",
+    "TokenRejected",
+    "TurnFailed",
+    "TurnInterrupted",
+    "UpstreamError",
+    "UpstreamForbidden",
+    "UpstreamProtocolError",
+    "UpstreamRefused",
+    "UpstreamRequestInvalid",
+    "UpstreamUnavailable",
+    "UrlInvalid",
+    "ValidationFailed",
+]
