@@ -110,10 +110,8 @@ def _figures(figures: Sequence[Figure]) -> Table:
 
 def _aligned(table: Table) -> list[str]:
     """Columns under each other; numbers to the right, words to the left."""
-    numeric = [
-        any(isinstance(row[place], float | int) for row in table.rows)
-        for place in range(max((len(row) for row in table.rows), default=0))
-    ]
+    places = range(max((len(row) for row in (table.columns, *table.rows)), default=0))
+    numeric = [any(isinstance(row[place], float | int) for row in table.rows) for place in places]
     texts = [[shown(cell) for cell in row] for row in table.rows[: table.printed]]
     if table.columns:
         texts.insert(0, list(table.columns))

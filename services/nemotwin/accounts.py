@@ -14,6 +14,7 @@ WEEK = 7 * 24 * 3600.0
 CLIENT_ID_MAX = 64
 
 Plan = Literal["anonymous", "free", "paid"]
+Scope = Literal["read", "write", "upload", "render", "*"]
 
 
 @dataclass(slots=True)
@@ -38,6 +39,10 @@ class Token:
     client_id: str | None = None
     ip: str | None = None
     revoked: bool = False
+
+    def may(self, scope: str) -> bool:
+        """Say whether the token has this scope, or all of them."""
+        return "*" in self.scopes or scope in self.scopes
 
 
 class Accounts:
@@ -93,7 +98,9 @@ class Accounts:
         self.tokens[token.value] = token
         return token
 
-    def issue_registered(self, *, plan: Plan, credits_: int, expires_in: float | None) -> Token:
+    def issue_registered(
+        self, *, plan: Plan, credits_: int, expires_in: float | None, scopes: Iterable[str] = ("*",)
+    ) -> Token:
         """Issue a token of a new registered user; `expires_in` is virtual seconds, `None` for never."""
         now = self._clock.now()
         user_id = f"user_{secrets.token_hex(8)}"
@@ -101,7 +108,7 @@ class Accounts:
         token = Token(
             value=_token(),
             user_id=user_id,
-            scopes=["*"],
+            scopes=list(scopes),
             issued_at=now,
             expires_at=None if expires_in is None else now + expires_in,
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nemotwin.edits import PORTRAIT, AddEffect, Canvas, Edit, RemoveMusic, SetDuration
+from nemotwin.edits import PORTRAIT, AddEffect, AddTitle, Canvas, Edit, RemoveMusic, SetDuration
 from nemotwin.instruction import Instruction
 
 DEFAULT_CLIP_MS = 5000
@@ -29,10 +29,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a turn will do. `lay_media` puts the uploads on an empty timeline first; `wording` names what is said."""
+    """What a turn will do. `lay_media` puts the uploads on an empty timeline first.
+
+    `wording` names what is said; `words`, where there are any, are said instead.
+    """
 
     intent: Intent
     wording: str
+    words: str | None = None
     edits: tuple[Edit, ...] = ()
     canvas: Canvas = PORTRAIT
     duration_ms: int = DEFAULT_CLIP_MS
@@ -49,7 +53,8 @@ def decide(instruction: Instruction, scene: Scene) -> Plan:
     except another clip or another shape of picture, which have to be generated.
     """
     if instruction.asks_to_be_asked:
-        return Plan(Intent.ASK, "ask_style")
+        untitled = not instruction.quotes and any(isinstance(edit, AddTitle) for edit in instruction.edits)
+        return Plan(Intent.ASK, "ask_title" if untitled else "ask_style")
     if instruction.greets:
         return Plan(Intent.TALK, "greeting")
     if scene.has_clip:

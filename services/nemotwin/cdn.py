@@ -1,4 +1,4 @@
-"""The second origin: finished films and uploads, for anyone who knows the URL (`contract §2.1`)."""
+"""The second origin: finished films, raw clips and uploads, for anyone who knows the URL (`contract §2.1`)."""
 
 import re
 
@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from nemotwin.errors import storage_error
+from nemotwin.renders import EXPIRES
 from nemotwin.requests import world_of
 from nemotwin.world import World
 
@@ -21,7 +23,19 @@ async def film(request: Request) -> Response:
     render = world.renders.by_id.get(request.path_params["name"].removesuffix(".mp4"))
     if render is None or render.completed_at is None or render.path is None:
         raise HTTPException(404)
+    if world.renders.expired(request.query_params.get(EXPIRES)):
+        return storage_error(403, "AccessDenied", "Request has expired")
     return FileResponse(render.path, media_type="video/mp4")
+
+
+async def raw_clip(request: Request) -> Response:
+    """`GET /generated/{clip}.mp4`, which is there as soon as stage one is over."""
+    world = world_of(request)
+    _refuse_bearer(request, world)
+    path = await world.clips.film(request.path_params["name"].removesuffix(".mp4"))
+    if path is None:
+        raise HTTPException(404)
+    return FileResponse(path, media_type="video/mp4")
 
 
 async def uploaded(request: Request) -> Response:
@@ -45,6 +59,7 @@ def cdn_app(world: World) -> Starlette:
     app = Starlette(
         routes=[
             Route("/render-result/{name:path}", film, methods=["GET"]),
+            Route("/generated/{name}", raw_clip, methods=["GET"]),
             Route("/uploads/{stored}/{filename}", uploaded, methods=["GET"]),
         ]
     )

@@ -12,7 +12,7 @@ from uvicorn.protocols.utils import get_remote_addr
 
 
 class Connection:
-    """One client connection; `lost` once it has gone, whoever closed it."""
+    """One client connection; `lost` once it has gone, whoever closed it, and `busy` with so many requests."""
 
     def __init__(self, transport: asyncio.Transport | None) -> None:
         """Stand for `transport`; without one (a test without a socket) cutting only sets `lost`."""
@@ -20,6 +20,7 @@ class Connection:
         self._watchers: set[Callable[[], None]] = set()
         self._closed = asyncio.Event()
         self.lost = False
+        self.busy = 0
         if transport is None:
             self._closed.set()
 
@@ -46,6 +47,11 @@ class Connection:
                 duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
         self.lose()
+
+    def write(self, raw: bytes) -> None:
+        """Send bytes past the server, which knows nothing of them."""
+        if self._transport is not None and not self.lost:
+            self._transport.write(raw)
 
     def end(self) -> None:
         """Note that the socket is closed, which is a little later than `drop` and `reset`."""
@@ -79,6 +85,12 @@ class Connections:
         """Abort every connection, as a crash would."""
         for connection in list(self._by_client.values()):
             connection.reset()
+
+    def cut_idle(self) -> None:
+        """Close every connection on which no request is being answered."""
+        for connection in list(self._by_client.values()):
+            if not connection.busy:
+                connection.drop()
 
     def protocol(self) -> type[asyncio.Protocol]:
         """Return a server protocol that keeps this registry."""

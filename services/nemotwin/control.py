@@ -3,9 +3,9 @@
 All are under the first origin, take and give JSON, and need no token. Tokens are told by their fingerprint only: the
 first 16 hex digits of the SHA-256.
 
-`POST /_twin/tokens {credits=1000, plan="paid", expires_in=null}`
-    issues a token of a new registered user; `plan` is `free` or `paid`, `expires_in` virtual seconds (`null`: never).
-    Answers `{token, user_id, fingerprint, expires_at}`.
+`POST /_twin/tokens {credits=1000, plan="paid", expires_in=null, scopes=["*"]}`
+    issues a token of a new registered user; `plan` is `free` or `paid`, `expires_in` virtual seconds (`null`: never),
+    `scopes` are `read`, `write`, `upload`, `render` or `*`. Answers `{token, user_id, fingerprint, expires_at}`.
 `POST /_twin/tokens/expire {token}`
     ends a token's life now (code 1001), and with it the window of its client id.
 `POST /_twin/tokens/revoke {token}`
@@ -20,9 +20,12 @@ first 16 hex digits of the SHA-256.
 `POST /_twin/reset`
     forgets everything, disarms all faults and goes back to the settings of the start.
 `GET /_twin/faults`
-    shows the `armed` faults, and the `known` ones by name with their parameters.
-`POST /_twin/faults {endpoint, fault, count=1, after=0, …parameters}`
-    arms one. `endpoint` as in `nemotwin.endpoints`, or `*`; `after` calls pass first; `count: null` is always.
+    shows the `armed` faults, and the `known` ones by name: `{says, endpoints, contract, parameters}`, where
+    `parameters` are JSON schemas with the defaults. It is `nemotwin.mishaps.CATALOG`, every fault of `contract §15.2`.
+`POST /_twin/faults {endpoint, fault, count=1, after=0, also=[], …parameters}`
+    arms one. `endpoint` is one that the fault makes sense at (`nemotwin.endpoints` has the names), or `*` for all of
+    those; `after` calls pass first; `count: null` is always. With `also: [{fault, …parameters}]` several strike as
+    one, the first nearest to the wire. Of several that are armed the first strikes, and the others count the call.
 `DELETE /_twin/faults[?id=flt_1]`
     disarms one, or all.
 `GET /_twin/settings`, `POST /_twin/settings {…}`
@@ -42,10 +45,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from nemotwin.accounts import iso
+from nemotwin.accounts import Scope, iso
 from nemotwin.faults import UnknownFaultError
 from nemotwin.ledger import TokenEntry, fingerprint
-from nemotwin.mishaps import MISHAPS
+from nemotwin.mishaps import CATALOG
 from nemotwin.requests import body_of, world_of
 from nemotwin.settings import UnknownSettingError
 
@@ -58,6 +61,7 @@ class NewToken(BaseModel):
     credits: int = Field(default=1000, ge=0)
     plan: Literal["free", "paid"] = "paid"
     expires_in: float | None = None
+    scopes: list[Scope] = ["*"]
 
 
 class KnownToken(BaseModel):
@@ -78,13 +82,19 @@ class LostSession(BaseModel):
     session_id: str
 
 
-class NewFault(BaseModel):
-    """A fault to arm; what is not named here is its parameters."""
+class OtherFault(BaseModel):
+    """A fault that strikes together with another; what is not named here is its parameters."""
 
     model_config = ConfigDict(extra="allow")
 
-    endpoint: str
     fault: str
+
+
+class NewFault(OtherFault):
+    """A fault to arm."""
+
+    endpoint: str
+    also: list[OtherFault] = []
     count: int | None = Field(default=1, ge=1)
     after: int = Field(default=0, ge=0)
 
@@ -98,7 +108,9 @@ class Jump(BaseModel):
 async def issue_token(request: Request) -> Response:
     """Issue a registered token."""
     world, body = world_of(request), await body_of(request, NewToken)
-    token = world.accounts.issue_registered(plan=body.plan, credits_=body.credits, expires_in=body.expires_in)
+    token = world.accounts.issue_registered(
+        plan=body.plan, credits_=body.credits, expires_in=body.expires_in, scopes=body.scopes
+    )
     at, real_at = world.ledger.stamp()
     print_ = fingerprint(token.value)
     world.ledger.book.tokens.append(
@@ -171,8 +183,13 @@ async def reset(request: Request) -> Response:
 async def list_faults(request: Request) -> Response:
     """Show armed and known faults."""
     known = {
-        name: sorted(set(getattr(kind, "__dataclass_fields__", {})) - set(preset))
-        for name, (kind, preset) in MISHAPS.items()
+        name: {
+            "says": mishap.says,
+            "endpoints": mishap.endpoints,
+            "contract": mishap.contract,
+            "parameters": mishap.schema,
+        }
+        for name, mishap in CATALOG.items()
     }
     return JSONResponse({"armed": [armed.view() for armed in world_of(request).faults.armed], "known": known})
 
@@ -182,7 +199,12 @@ async def arm_fault(request: Request) -> Response:
     body = await body_of(request, NewFault)
     try:
         armed = world_of(request).faults.arm(
-            body.fault, body.endpoint, count=body.count, after=body.after, params=body.model_extra or {}
+            body.fault,
+            body.endpoint,
+            count=body.count,
+            after=body.after,
+            params=body.model_extra or {},
+            also=[(other.fault, other.model_extra or {}) for other in body.also],
         )
     except UnknownFaultError as error:
         return JSONResponse({"detail": str(error)}, 422)

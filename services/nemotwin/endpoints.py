@@ -17,7 +17,7 @@ Name = Literal[
     "claim_token",
     "cdn",
 ]
-NAMES: Final[tuple[str, ...]] = get_args(Name)
+NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
 _PATTERNS: Final[tuple[tuple[str, re.Pattern[str], Name], ...]] = (
     ("POST", re.compile(r"/api/auth/anonymous-token"), "anonymous_token"),
@@ -33,6 +33,8 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str], Name], ...]] = (
     ("GET", re.compile(r"/api/render/proxy/(?:lambda/)?[^/]+"), "render_status"),
 )
 
+_SESSION: Final = re.compile(r"/api/(?:upload-video|state)/[^/]+/[^/]+/([^/]+)")
+
 
 def name_of(method: str, path: str) -> Name | None:
     """Return the endpoint that a request is for, or `None`."""
@@ -40,3 +42,9 @@ def name_of(method: str, path: str) -> Name | None:
         if known == method and pattern.fullmatch(path):
             return name
     return None
+
+
+def session_in(path: str) -> str | None:
+    """Return the session that a path names, or `None`."""
+    found = _SESSION.match(path)
+    return found.group(1) if found else None

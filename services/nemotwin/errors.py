@@ -5,11 +5,13 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-_HTTP_OF_CODE: Mapping[int, int] = {1001: 401, 1002: 404, 2001: 402, 4001: 415, 4002: 413}
+_HTTP_OF_CODE: Mapping[int, int] = {1001: 401, 1002: 404, 1010: 401, 1011: 401, 2001: 402, 4001: 415, 4002: 413}
 
 MESSAGES: Mapping[int, str] = {
     1001: "token invalid or expired",
     1002: "session not found",
+    1010: "token expired",
+    1011: "token invalid",
     2001: "insufficient credits",
     4001: "unsupported file type",
     4002: "file too large",
@@ -54,3 +56,9 @@ def code_refusal(status: int, message: str) -> RefusalError:
 def render_refusal(status: int, message: str) -> RefusalError:
     """Refuse in the spelling of the render endpoints."""
     return RefusalError(status, {"success": False, "error": message})
+
+
+def storage_error(status: int, code: str, message: str) -> Response:
+    """Answer as the storage behind a CDN does, in XML."""
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    return Response(body, status, media_type="application/xml")

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -106,21 +106,34 @@ def flat(event: Event) -> list[Event]:
     return events
 
 
-def in_pieces(event: Event, *, style: Literal["new", "old"], new_ids: Sequence[str]) -> list[Event]:
-    """Return an event as `streaming: true` sends it: two partial pieces, then the whole (`contract §5.3`).
+def in_pieces(event: Event, *, style: Literal["new", "old"], new_id: Callable[[], str]) -> list[Event]:
+    """Return an event as `streaming: true` sends it: partial pieces, then the whole (`contract §5.3`).
 
-    Only events that are one visible text are cut. `new_ids` are the ids of the pieces; the whole keeps its own.
+    Texts are cut in two. In the `new` style tool calls come in advance too, under ids that are not those of the whole;
+    in the `old` style the whole does not say that it is none of the pieces. Only the model's events are cut.
     """
-    parts = event.get("content", {}).get("parts", [])
-    if event.get("content", {}).get("role") != "model" or len(parts) != 1 or not parts[0].get("text"):
+    content = event.get("content", {})
+    if content.get("role") != "model":
         return [event]
-    words = parts[0]["text"]
-    middle = len(words) // 2
-    pieces = []
-    for new_id, piece in zip(new_ids, (words[:middle], words[middle:]), strict=True):
-        content = {"parts": [parts[0] | {"text": piece}], "role": "model"}
-        pieces.append(event | {"content": content, "partial": True, "id": new_id})
+    cut = [piece for part in content["parts"] for piece in _cut(part, style=style, new_id=new_id)]
+    if not cut:
+        return [event]
+    early = {name: value for name, value in event.items() if name not in {"finishReason", "longRunningToolIds"}}
+    pieces = [
+        early | {"content": {"parts": [piece], "role": "model"}, "partial": True, "id": new_id()} for piece in cut
+    ]
+    # The last piece may already carry what looks like an end.
+    pieces[-1] |= {name: event[name] for name in ("finishReason",) if name in event}
     return [*pieces, event | {"partial": False} if style == "new" else event]
+
+
+def _cut(part: Part, *, style: Literal["new", "old"], new_id: Callable[[], str]) -> list[Part]:
+    if words := part.get("text"):
+        middle = len(words) // 2
+        return [part | {"text": piece} for piece in (words[:middle], words[middle:]) if piece]
+    if "functionCall" in part and style == "new":
+        return [{"functionCall": part["functionCall"] | {"id": f"adk-{new_id()}"}}]
+    return []
 
 
 def _has_call(parts: Sequence[Part]) -> bool:

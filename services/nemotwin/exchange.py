@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemotwin.accounts import Accounts
 from nemotwin.clock import Clock
 from nemotwin.connections import Connection
+from nemotwin.doors import Door
 from nemotwin.ledger import RequestEntry
+from nemotwin.sessions import Sessions
 from nemotwin.turns import Fate
+from nemotwin.twists import RenderTwist, TurnTwist, UploadTwist
 
 SCOPE_KEY = "nemotwin.exchange"
 
@@ -27,7 +30,7 @@ class Captured:
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """What a fault works with. The marks `fate`, `fails`, `stuck` and `expires` tell the handler what to do wrong."""
+    """What a fault works with. The request's handler obeys what it leaves in `fate`, `streaming` and the twists."""
 
     app: ASGIApp
     scope: Scope
@@ -35,10 +38,15 @@ class Exchange:
     send: Send
     clock: Clock
     connection: Connection
+    door: Door | None
+    accounts: Accounts
+    sessions: Sessions
     entry: RequestEntry
     fate: Fate | None = None
-    fails: bool = False
-    stuck: Literal["pending", "processing"] | None = None
+    streaming: bool | None = None
+    turn: TurnTwist = field(default_factory=TurnTwist)
+    upload: UploadTwist = field(default_factory=UploadTwist)
+    render: RenderTwist = field(default_factory=RenderTwist)
 
     async def proceed(self, send: Send | None = None) -> None:
         """Let the twin answer, through `send` if one is given."""
@@ -48,8 +56,42 @@ class Exchange:
         """Answer with `response`; the twin never sees the request."""
         await response(self.scope, self.receive, self.send)
 
+    async def proceed_answering(self, response: Response) -> None:
+        """Let the twin do its work, and send `response` in place of its answer as soon as that would begin."""
+        answered = False
+
+        async def send(_message: Message) -> None:
+            nonlocal answered
+            if not answered:
+                answered = True
+                await self.answer(response)
+
+        await self.proceed(send)
+
+    async def body(self) -> bytes:
+        """Return the body of the request, and leave it to be read again."""
+        body, more = b"", True
+        while more:
+            message = await self.receive()
+            body += message.get("body", b"")
+            more = message["type"] == "http.request" and message.get("more_body", False)
+        receive, unread = self.receive, [body]
+
+        async def again() -> Message:
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            return await receive()
+
+        self.receive = again
+        return body
+
+    def token(self) -> str | None:
+        """Return the bearer token that came with the request, good or bad."""
+        value = header_map(self.scope).get("authorization", "").partition(" ")[2].strip()
+        return value or None
+
     async def capture(self) -> Captured:
-        """Let the twin answer, and keep the answer back. Not for streams."""
+        """Let the twin answer, and keep the answer back until it is whole."""
         captured = Captured()
 
         async def keep(message: Message) -> None:

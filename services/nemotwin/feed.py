@@ -7,15 +7,18 @@ from nemotwin.events import Event
 
 
 class Feed:
-    """A list that grows until it is closed, with a way to wait for more. Has one reader."""
+    """A list that grows until it is closed, with a way to wait for more. Has one reader.
+
+    What is bytes in it is no event of ADK's: it goes out as it is.
+    """
 
     def __init__(self) -> None:
         """Begin empty and open."""
-        self.events: list[Event] = []
+        self.events: list[Event | bytes] = []
         self.closed = False
         self._more: asyncio.Future[None] | None = None
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event | bytes) -> None:
         """Append an event and wake the reader."""
         self.events.append(event)
         self.nudge()

@@ -1,6 +1,7 @@
 """Make an H.264 MP4 from a storyboard: slow zoom and pan, cross-fades, captions, and a soft chord or silence."""
 
 import itertools
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -43,7 +44,8 @@ def make(
     Blocks for some seconds of CPU, most of it without the interpreter lock. Raises `StoppedError` once `stop` is set;
     a film that is not finished leaves no file.
     """
-    partial = path.with_suffix(".part")
+    # After a reset the same film may be made anew while the old one is still being given up.
+    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
     total = max(round(board.seconds * board.fps), 1)
     try:
         with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:

@@ -1,13 +1,12 @@
 """The way into the twin: every request is written down, and an armed fault strikes before anyone looks at it."""
 
-from typing import Literal
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemotwin.connections import Connection
 from nemotwin.endpoints import name_of
 from nemotwin.exchange import SCOPE_KEY, Exchange, header_map
 from nemotwin.ledger import RequestEntry, attributed, fingerprint, headers_of, masked
-from nemotwin.world import World
+from nemotwin.world import Origin, World
 
 CONTROL = ("/_twin/", "/healthz")
 
@@ -15,7 +14,7 @@ CONTROL = ("/_twin/", "/healthz")
 class Gate:
     """ASGI middleware for one of the two origins. Control routes pass it unseen."""
 
-    def __init__(self, app: ASGIApp, world: World, *, origin: Literal["api", "cdn"]) -> None:
+    def __init__(self, app: ASGIApp, world: World, *, origin: Origin) -> None:
         """Guard `app`."""
         self._app = app
         self._world = world
@@ -23,6 +22,15 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write down, strike or let pass."""
+        client = scope.get("client")
+        connection = self._world.connections.of((client[0], client[1]) if client else None)
+        connection.busy += 1
+        try:
+            await self._pass(scope, receive, send, connection)
+        finally:
+            connection.busy -= 1
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, connection: Connection) -> None:
         if scope["type"] != "http" or (self._origin == "api" and scope["path"].startswith(CONTROL)):
             if scope.get("method") == "POST":
                 self._world.touched = True
@@ -36,14 +44,16 @@ class Gate:
                 entry.status = message["status"]
             await send(message)
 
-        client = scope.get("client")
         exchange = Exchange(
             app=self._app,
             scope=scope,
             receive=receive,
             send=noting,
             clock=world.clock,
-            connection=world.connections.of((client[0], client[1]) if client else None),
+            connection=connection,
+            door=world.doors.get(self._origin),
+            accounts=world.accounts,
+            sessions=world.sessions,
             entry=entry,
         )
         scope[SCOPE_KEY] = exchange
@@ -52,10 +62,10 @@ class Gate:
             await exchange.proceed()
         else:
             entry.fault = armed.name
-            await armed.fault.strike(exchange)
-        if exchange.connection.lost:
+            await armed.strike(exchange)
+        if connection.lost:
             # The server would complain of an answer without an end before it learns why there is none.
-            await exchange.connection.wait_closed()
+            await connection.wait_closed()
 
     def _note(self, scope: Scope) -> RequestEntry:
         headers = header_map(scope)

@@ -106,6 +106,7 @@ class Instruction:
     greets: bool
     vague: bool
     chinese: bool
+    quotes: bool
 
 
 def read(text: str) -> Instruction:
@@ -141,6 +142,7 @@ def read(text: str) -> Instruction:
         greets=bool(_GREETING.search(low)),
         vague=not re.sub(r"[\W\d_]+", "", _FILLER.sub("", low)),
         chinese=bool(_CHINESE.search(text)),
+        quotes=bool(quotes),
     )
 
 

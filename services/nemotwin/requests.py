@@ -1,7 +1,7 @@
 """What handlers need of a request: its token, its body, and its line in the ledger."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pydantic
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from nemotwin.accounts import Account, Token
+from nemotwin.errors import code_refusal
 from nemotwin.exchange import Exchange, exchange_of
 from nemotwin.world import World
 
@@ -47,10 +48,15 @@ def world_of(request: Request) -> World:
     return world
 
 
-def caller_of(request: Request) -> Caller:
-    """Authenticate; raises as `Accounts.authenticate`, and 403 where the path names another user than the token's."""
+def caller_of(request: Request, scope: Literal["read", "write", "upload"]) -> Caller:
+    """Authenticate; raises as `Accounts.authenticate`, and 403 for a token without this scope (`contract §4.12`).
+
+    It is 403 as well where the path names another user than the token's.
+    """
     world = world_of(request)
     token = world.accounts.authenticate(request.headers.get("authorization"))
+    if not token.may(scope):
+        raise code_refusal(403, f"token has no {scope} scope")
     user = request.path_params.get("user", "me")
     if user not in ("me", token.user_id):
         raise HTTPException(403, "Forbidden")

@@ -3,11 +3,12 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from nemotwin import drafts, events
 from nemotwin.agent import Intent, Plan
 from nemotwin.edits import AddEffect, AddMusic, AddTitle, Edit
-from nemotwin.events import EDITOR, ROOT, Draught, Scribe
+from nemotwin.events import EDITOR, ROOT, Draught, Event, Scribe
 from nemotwin.sessions import Asset, State
 from nemotwin.settings import Settings
 from nemotwin.wording import say
@@ -19,13 +20,24 @@ Change = Callable[[State], State]
 Words = Callable[[State], str]
 
 
+class Ending(Protocol):
+    """What a stream ends with when its turn breaks off: an event, or bytes that are none."""
+
+    def spell(self, scribe: Scribe, *, at: float) -> Event | bytes:
+        """Return it, as of this virtual time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Wait `after` virtual seconds, change the state, then send the event that `draught` makes of the new state."""
+    """Wait `after` virtual seconds, change the state, then send the event that `draught` makes of the new state.
+
+    With an `ending` the turn breaks off here: nothing changes, and the ending is sent.
+    """
 
     after: float
     draught: Callable[[State], Draught]
     change: Change | None = None
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ def write(cast: Cast) -> Script:
             return _edit(cast)
         case Intent.ASK | Intent.TALK:
             after = cast.chance.uniform(*cast.settings.span("reply"))
-            words = say(cast.plan.wording, chinese=cast.chinese)
+            words = cast.plan.words or say(cast.plan.wording, chinese=cast.chinese)
             return Script((Step(after, _fixed(Draught((events.text(words),)))),))
 
 
@@ -86,10 +98,11 @@ def _generation(cast: Cast) -> Script:
     ]
     finishing = _finishing(cast)
     if finishing:
-        steps += [
-            Step(0.01 * total, _fixed(Draught(None, transfer_to=EDITOR))),
-            *_edit_steps(cast, finishing, total=0.15 * total, author=EDITOR),
-        ]
+        steps.append(Step(0.01 * total, _fixed(Draught(None, transfer_to=EDITOR))))
+        together = cast.settings.second_stage_edits == "together"
+        for edits in [finishing] if together else [(edit,) for edit in finishing]:
+            share = 0.15 * total * len(edits) / len(finishing)
+            steps += _edit_steps(cast, edits, total=share, author=EDITOR)
     author = EDITOR if finishing else ROOT
     steps.append(Step(0.04 * total, _closing(cast, author)))
     return Script((*steps, *_trailing(cast, author)))
@@ -170,7 +183,7 @@ def _raw_clip(cast: Cast, clip_id: str) -> Change:
             "draft": draft,
             "canvas_config": _canvas_config(cast),
             "video_infos": [*state["video_infos"], info],
-            "generated_media": [*state["generated_media"], {"id": clip_id, **info}],
+            "generated_media": [*state["generated_media"], {"id": clip_id, **info, "sim_sources": sources}],
             "video_analyses": state["video_analyses"] | {clip_id: {"summary": "slow zoom over the picture"}},
         }
 

@@ -17,11 +17,11 @@ from starlette.types import ASGIApp
 
 from nemotwin.app import api_app
 from nemotwin.cdn import cdn_app
+from nemotwin.doors import BACKLOG, Door, bind
 from nemotwin.gate import Gate
 from nemotwin.snapshot import Snapshot, keep_saving, load, save
-from nemotwin.world import World
+from nemotwin.world import ORIGINS, World
 
-BACKLOG = 4096
 GRACE_SECONDS = 1
 KEEP_ALIVE_SECONDS = 75
 
@@ -56,13 +56,17 @@ class _Server(uvicorn.Server):
 async def serve(world: World, place: Place) -> None:
     """Serve until SIGTERM or SIGINT; then break off what runs, save the state and return."""
     _allow_many_files()
-    api, cdn = _bind(place.host, place.port), _bind(place.host, place.cdn_port)
+    api, cdn = bind(place.host, place.port), bind(place.host, place.cdn_port)
+    for bound in (api, cdn):
+        bound.listen(BACKLOG)
     world.serve_files_at(_url(cdn))
     _restore(world, place.state_file)
     servers = [
         _server(Gate(api_app(world), world, origin="api"), world),
         _server(Gate(cdn_app(world), world, origin="cdn"), world),
     ]
+    for origin, server, bound in zip(ORIGINS, servers, (api, cdn), strict=True):
+        world.doors[origin] = Door(server, bound.getsockname()[:2], clock=world.clock, open_=world.connections)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGTERM, signal.SIGINT):
@@ -138,14 +142,6 @@ def _server(app: ASGIApp, world: World) -> _Server:
         backlog=BACKLOG,
     )
     return _Server(config)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((host, port))
-    bound.listen(BACKLOG)
-    return bound
 
 
 def _url(bound: socket.socket) -> str:

@@ -12,6 +12,7 @@ from nemotwin.agent import Scene
 from nemotwin.clock import Clock
 from nemotwin.edits import Canvas
 from nemotwin.errors import CodeError
+from nemotwin.oddities import Oddity, odd
 from nemotwin.settings import Dials
 
 State: TypeAlias = dict[str, Any]
@@ -40,7 +41,10 @@ class Asset:
 
 @dataclass(slots=True)
 class Session:
-    """One project. `state` is what `GET …/latest` shows, unless it still lags behind (`stale_polls` left)."""
+    """One project. `state` is what `GET …/latest` shows, unless it still lags behind (`stale_polls` left).
+
+    With an `oddity` every draft that leaves the twin has strange things in it. `writes` counts the changes by turns.
+    """
 
     session_id: str
     task_id: str
@@ -54,6 +58,9 @@ class Session:
     turns: int = 0
     edit_charged: bool = False
     question: str | None = None
+    question_kind: str | None = None
+    writes: int = 0
+    oddity: Oddity | None = None
     lost: bool = False
     stale: State | None = None
     stale_polls: int = 0
@@ -70,9 +77,15 @@ class Session:
         """Return the state as a poll sees it."""
         if self.stale is not None and self.stale_polls > 0:
             self.stale_polls -= 1
-            return self.stale
+            return self.decorated(self.stale)
         self.stale = None
-        return self.state
+        return self.decorated(self.state)
+
+    def decorated(self, state: State) -> State:
+        """Return a state, or what has changed of one, as callers see it."""
+        if self.oddity is None or not state.get("draft"):
+            return state
+        return state | {"draft": odd(state["draft"], self.oddity)}
 
     def scene(self) -> Scene:
         """Say what the agent sees before a turn."""

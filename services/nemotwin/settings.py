@@ -30,12 +30,22 @@ HeartbeatSpelling: TypeAlias = Literal[
 ExportRule: TypeAlias = Literal["missing_headers", "missing_headers_without_credits", "free_plan", "off"]
 """When an export is refused with 402 (`contract §2.4`): `free_plan` means missing headers or not a paid plan."""
 
+UrlKey: TypeAlias = Literal["usual", "outputUrl", "output_url", "url", "output.url", "output"]
+"""Under which name a render's reply has the URL (`contract §8.3`); `usual` goes by the shape of the reply."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be changed while the twin runs, with the defaults of the contract.
 
-    Durations are virtual seconds (`contract §6.1`); `instant` makes turns and renders take none at all.
+    Durations are virtual seconds (`contract §6.1`); `instant` makes turns and renders take none at all. A limit of
+    zero seconds is none: sessions do not expire, streams are not cut, result URLs work for ever.
+
+    What the contract leaves open: `turns_per_session` says what a second turn meets while one runs in its session (both
+    run; 409; or whichever writes second ends with ADK's stale session error), `renders_per_session` the same of a
+    second render (both run; it waits; 409), `render_cancel` which renders can be canceled (`ignored`: it says so
+    and goes on; `missing`: there is no such route), and `render_scope` what a token without the scope `render` is
+    refused with at an export.
     """
 
     speed: Annotated[float, Field(gt=0)] = 1.0
@@ -50,19 +60,29 @@ class Settings:
     silent_rate: Chance = 0.30
     trailing_issue_rate: Chance = 0.05
     second_stage: bool = True
+    second_stage_edits: Literal["together", "one_by_one"] = "together"
     on_disconnect: Literal["continue", "cancel"] = "continue"
     state_lag: Annotated[int, Field(ge=0)] = 0
+    turns_per_session: Literal["interleave", "reject", "stale"] = "interleave"
+    renders_per_session: Literal["allow", "queue", "reject"] = "allow"
 
     dialect: Literal["adk", "flat"] = "adk"
     heartbeat: HeartbeatSpelling = "type"
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
+    streaming: Literal["asked", "always", "never"] = "asked"
     aggregate: Literal["new", "old"] = "new"
+    stream_limit_seconds: Seconds = 0.0
 
-    render_shape: Literal["wrapped", "bare"] = "wrapped"
+    render_shape: Literal["wrapped", "bare", "mixed"] = "wrapped"
+    render_url_key: UrlKey = "usual"
+    render_words: Literal["usual", "synonyms"] = "usual"
+    render_cancel: Literal["pending", "open", "ignored", "missing"] = "pending"
+    result_url_seconds: Seconds = 0.0
     download: Literal["bytes", "json", "redirect"] = "bytes"
     code_status: Literal["ok", "http"] = "ok"
     lost_session_on_stream: Literal["code", "detail"] = "code"
     export_rule: ExportRule = "missing_headers"
+    render_scope: Literal["ignored", "402", "403"] = "ignored"
 
     generation_cost: Amount = 100
     edit_cost: Amount = 50

@@ -1,9 +1,7 @@
 """The bytes of `/run_sse`: framing, heartbeats, dialects, and the response that follows a turn (`contract §5`)."""
 
-import json
 from collections.abc import AsyncIterator
 from itertools import cycle
-from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -11,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from nemotwin.clock import Clock
 from nemotwin.events import Event, Scribe, flat, in_pieces
 from nemotwin.exchange import Exchange
+from nemotwin.framing import frame
 from nemotwin.settings import Dials, HeartbeatSpelling
 from nemotwin.turns import Fate, Turn, Turns
 
@@ -26,26 +25,18 @@ _SPELLINGS: dict[HeartbeatSpelling, bytes] = {
 }
 
 
-def frame(payload: Any) -> bytes:
-    """Frame one payload as ADK does: a `data:` line of compact JSON in raw UTF-8, and a blank line."""
-    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+def encode(event: Event | bytes, scribe: Scribe, dials: Dials, *, streaming: bool) -> list[bytes]:
+    """Spell one event in the dialect in force; several frames where it comes in pieces, none where it has no word.
 
-
-def error_frame(text: str) -> bytes:
-    """Frame an error as ADK does, which spells this one payload with spaces (`contract §5.4`)."""
-    return f"data: {json.dumps({'error': text})}\n\n".encode()
-
-
-def encode(event: Event, scribe: Scribe, dials: Dials, *, streaming: bool) -> list[bytes]:
-    """Spell one event in the dialect in force; several frames where it comes in pieces, none where it has no word."""
+    What is bytes already is a frame of its own.
+    """
     settings = dials.now
-    if "error" in event:
-        return [error_frame(event["error"])]
+    if isinstance(event, bytes):
+        return [event]
     if settings.dialect == "flat":
         return [frame(payload) for payload in flat(event)]
     if streaming:
-        ids = (scribe.new_id(), scribe.new_id())
-        return [frame(piece) for piece in in_pieces(event, style=settings.aggregate, new_ids=ids)]
+        return [frame(piece) for piece in in_pieces(event, style=settings.aggregate, new_id=scribe.new_id)]
     return [frame(event)]
 
 
@@ -60,7 +51,7 @@ class TurnStream(Response):
     def __init__(
         self, turn: Turn, turns: Turns, *, clock: Clock, dials: Dials, exchange: Exchange, streaming: bool
     ) -> None:
-        """Follow `turn`; `streaming` is what the caller asked for."""
+        """Follow `turn`; `streaming` is what the caller asked for, which settings and faults overrule."""
         super().__init__()
         del self.headers["content-length"]
         self._turn = turn
@@ -68,7 +59,7 @@ class TurnStream(Response):
         self._clock = clock
         self._dials = dials
         self._exchange = exchange
-        self._streaming = streaming
+        self._streaming = _streaming(dials, exchange, asked=streaming)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send head, frames and end."""
@@ -91,6 +82,7 @@ class TurnStream(Response):
     async def _frames(self) -> AsyncIterator[bytes]:
         feed, connection = self._turn.feed, self._exchange.connection
         mixed = cycle(_SPELLINGS.values())
+        began = self._clock.now()
         sent = 0
         while not connection.lost:
             while sent < len(feed.events):
@@ -99,8 +91,23 @@ class TurnStream(Response):
                     yield chunk
             if feed.closed:
                 return
-            if not await feed.wait(self._clock, self._dials.now.heartbeat_seconds):
-                spelling = self._dials.now.heartbeat
+            settings = self._dials.now
+            pause = settings.heartbeat_seconds
+            if settings.stream_limit_seconds:
+                left = began + settings.stream_limit_seconds - self._clock.now()
+                if left <= 0:
+                    connection.drop()
+                    return
+                pause = min(pause, left)
+            if not await feed.wait(self._clock, pause):
+                spelling = settings.heartbeat
                 beat = next(mixed) if spelling == "mixed" else _SPELLINGS.get(spelling)
                 if beat:
                     yield beat
+
+
+def _streaming(dials: Dials, exchange: Exchange, *, asked: bool) -> bool:
+    if exchange.streaming is not None:
+        return exchange.streaming
+    rule = dials.now.streaming
+    return asked if rule == "asked" else rule == "always"

@@ -4,21 +4,23 @@ import asyncio
 import logging
 import random
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
 from nemotwin import script
 from nemotwin.accounts import Account
-from nemotwin.agent import Intent, Plan, decide
+from nemotwin.agent import Intent, Plan
+from nemotwin.answers import remember, understand
 from nemotwin.charges import Charges
 from nemotwin.clock import Clock
+from nemotwin.errors import code_refusal
 from nemotwin.events import Draught, Scribe
 from nemotwin.feed import Feed
-from nemotwin.instruction import Instruction, read
 from nemotwin.ledger import ChargeEntry, Entry, Ledger, TurnEntry, TurnOutcome
 from nemotwin.sessions import Session, Sessions, State
 from nemotwin.settings import Dials, Settings
+from nemotwin.twists import STALE_ERROR, ErrorFrame, TurnTwist
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,15 +31,16 @@ first change, which is charged; or it stops where it is, as a plain ADK server d
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Turn:
-    """A turn being played."""
+    """A turn being played. `writes` is the session's count of changes as this turn knows it."""
 
     entry: TurnEntry
     session: Session
     script: script.Script
     scribe: Scribe
     charge: ChargeEntry | None
-    fails: bool
+    twist: TurnTwist
     before: State
+    writes: int
     feed: Feed = field(default_factory=Feed)
     ends_after_change: bool = False
     task: "asyncio.Task[TurnOutcome] | None" = None
@@ -62,16 +65,26 @@ class Turns:
         return len(self._running)
 
     def start(
-        self, session: Session, account: Account, message: str, *, seen: Entry, snake_case: bool, fails: bool = False
+        self,
+        session: Session,
+        account: Account,
+        message: str,
+        *,
+        seen: Entry,
+        snake_case: bool,
+        twist: TurnTwist | None = None,
     ) -> Turn:
-        """Start the turn that answers `message`. `seen` is the ledger's line of the request.
+        """Start the turn that answers `message`, bent by `twist`. `seen` is the ledger's line of the request.
 
-        Raises code 2001, and starts nothing, if the account cannot pay for it. With `fails` the turn breaks off with
-        an error before it has changed anything.
+        Raises code 2001, and starts nothing, if the account cannot pay for it; refuses with 409, where the settings
+        say so, while another turn runs in the session.
         """
-        settings = self._dials.now
-        asked = f"{session.question}\n{message}" if session.question else message
-        instruction, plan = _understand(asked, session)
+        settings, twist = self._dials.now, twist or TurnTwist()
+        if settings.turns_per_session == "reject" and any(turn.session is session for turn in self._running):
+            raise code_refusal(409, "another turn is running in this session")
+        instruction, plan = understand(message, session)
+        if twist.asks is not None:
+            plan = Plan(Intent.ASK, "ask_style", words=twist.asks)
         turn_id = f"turn_{secrets.token_hex(8)}"
         charge = self._freeze(session, account, plan, turn_id=turn_id, token=seen.token or "")
         chance = self._sessions.chance(session)
@@ -88,7 +101,8 @@ class Turns:
                 cdn_url=self.cdn_url,
             )
         )
-        session.question = asked if plan.intent is Intent.ASK else None
+        played = twist.bend(played)
+        remember(session, instruction, plan)
         entry = TurnEntry(
             **self._ledger.marks(seen),
             turn_id=turn_id,
@@ -106,8 +120,9 @@ class Turns:
             script=played,
             scribe=scribe,
             charge=charge,
-            fails=fails,
+            twist=twist,
             before=session.state,
+            writes=session.writes,
         )
         self._running.add(turn)
         turn.task = asyncio.create_task(self._play(turn))
@@ -147,20 +162,31 @@ class Turns:
         return charge
 
     async def _play(self, turn: Turn) -> TurnOutcome:
-        for place, step in enumerate(turn.script.steps):
+        for step in turn.script.steps:
             await self._clock.sleep(step.after)
-            if turn.fails and (place > 0 or len(turn.script.steps) == 1):
-                turn.feed.put({"error": 'RuntimeError: the tool said "no"'})
+            ending = ErrorFrame(text=STALE_ERROR) if step.change and self._stale(turn) else step.ending
+            if ending is not None:
+                turn.feed.put(ending.spell(turn.scribe, at=self._clock.now()))
                 return "failed"
             delta = step.change(turn.session.state) if step.change else {}
             if delta:
-                turn.session.apply(delta, lag=self._dials.now.state_lag)
-                turn.entry.changed_state = True
+                self._apply(turn, delta)
             draught: Draught = step.draught(turn.session.state)
-            turn.feed.put(turn.scribe.write(draught, at=self._clock.now(), delta=delta))
+            shown = turn.session.decorated(delta)
+            turn.feed.put(turn.scribe.write(draught, at=self._clock.now(), delta=shown))
             if delta and turn.ends_after_change:
                 return "partial"
         return "completed"
+
+    def _stale(self, turn: Turn) -> bool:
+        return self._dials.now.turns_per_session == "stale" and turn.writes != turn.session.writes
+
+    def _apply(self, turn: Turn, delta: State) -> None:
+        lag = self._dials.now.state_lag if turn.twist.lag is None else turn.twist.lag
+        turn.session.apply(delta, lag=lag)
+        turn.session.writes += 1
+        turn.writes = turn.session.writes
+        turn.entry.changed_state = True
 
     def _end(self, turn: Turn, task: "asyncio.Task[TurnOutcome]") -> None:
         if task.cancelled():
@@ -170,24 +196,19 @@ class Turns:
             _LOG.error("turn.broken", exc_info=error)
         else:
             turn.entry.outcome = task.result()
-        if turn.charge is not None:
-            if turn.entry.changed_state:
-                self._charges.settle(turn.charge)
-            else:
-                self._charges.release(turn.charge)
-                turn.session.edit_charged = turn.session.edit_charged and turn.charge.kind != Intent.EDIT.value
+        if turn.charge is not None and not turn.twist.keeps_frozen:
+            self._pay(turn, turn.charge)
         turn.entry.finished_at, turn.entry.real_finished_at = self._ledger.stamp()
+        turn.session.used_at = max(turn.session.used_at, turn.entry.finished_at)
         self._running.discard(turn)
         turn.feed.close()
 
-
-def _understand(asked: str, session: Session) -> tuple[Instruction, Plan]:
-    """Read and decide. Whoever has answered a question is not asked another: the answer is taken as the subject."""
-    instruction = read(asked)
-    if session.question is None:
-        return instruction, decide(instruction, session.scene())
-    answered = replace(instruction, asks_to_be_asked=False, names_picture=False, generates=True, vague=False)
-    return answered, decide(answered, session.scene())
+    def _pay(self, turn: Turn, charge: ChargeEntry) -> None:
+        if turn.entry.changed_state:
+            self._charges.settle(charge)
+        else:
+            self._charges.release(charge)
+            turn.session.edit_charged = turn.session.edit_charged and charge.kind != Intent.EDIT.value
 
 
 def _cost(plan: Plan, session: Session, settings: Settings) -> int:

@@ -44,8 +44,13 @@ class Uploads:
         if size is not None and size > self._dials.now.upload_limit_bytes:
             raise CodeError(4002)
 
-    async def store(self, session: Session, filename: str, source: BinaryIO) -> tuple[Asset, dict[str, Any]]:
-        """Keep a file that `check` let pass; return it and its entry in `files` and `video_infos`."""
+    async def store(
+        self, session: Session, filename: str, source: BinaryIO, *, applied: bool = True
+    ) -> tuple[Asset, dict[str, Any]]:
+        """Keep a file that `check` let pass; return it and its entry in `files` and `video_infos`.
+
+        If it is not `applied`, the session and its agent know nothing of it.
+        """
         suffix = PurePosixPath(filename).suffix.lower()
         path, sha256, size = await asyncio.to_thread(self._write, source, suffix)
         asset = Asset(
@@ -64,7 +69,8 @@ class Uploads:
             **probed,
             "hash": sha256,
         }
-        session.assets.append(asset)
+        if applied:
+            session.assets.append(asset)
         return asset, info
 
     async def fetch(self, url: str) -> tuple[str, Path]:

@@ -37,6 +37,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "Which style would you like: calm and slow, or fast and energetic?",
         "您想要哪种风格：舒缓的，还是快节奏的？",
     ),
+    "ask_title": (
+        "What should the title say?",
+        "标题要写什么？",
+    ),
     "greeting": (
         "Hi! Upload a picture and tell me what to make of it. Open the media panel on the left to begin.",
         "您好！请上传图片并告诉我想做什么。打开左侧的素材面板即可开始。",

@@ -3,22 +3,28 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
 
 from nemotwin.accounts import Accounts
 from nemotwin.agent import Intent
 from nemotwin.charges import Charges
+from nemotwin.clips import Clips
 from nemotwin.clock import Clock
 from nemotwin.connections import Connections
+from nemotwin.doors import Door
 from nemotwin.faults import Faults
 from nemotwin.films import Films
 from nemotwin.ledger import Ledger
-from nemotwin.mishaps import MISHAPS
+from nemotwin.mishaps import CATALOG
 from nemotwin.renders import Renders
 from nemotwin.sessions import Sessions
 from nemotwin.settings import Dials, Settings
 from nemotwin.snapshot import Snapshot
 from nemotwin.turns import Turns
 from nemotwin.uploads import Uploads
+
+Origin: TypeAlias = Literal["api", "cdn"]
+ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
 
 
 class World:
@@ -31,6 +37,7 @@ class World:
     turns: Turns
     uploads: Uploads
     renders: Renders
+    clips: Clips
 
     def __init__(self, settings: Settings, folder: Path, *, wall: Callable[[], float] = time.time) -> None:
         """Begin empty, with files under `folder`."""
@@ -39,7 +46,8 @@ class World:
         self.dials = Dials(settings)
         self.clock = Clock(start=wall(), speed=settings.speed)
         self.connections = Connections()
-        self.faults = Faults(MISHAPS)
+        self.doors: dict[Origin, Door] = {}
+        self.faults = Faults(CATALOG)
         self.films = Films(folder / "renders")
         self.touched = False
         self.cdn_url = ""
@@ -64,6 +72,7 @@ class World:
         self.renders = Renders(
             clock=clock, dials=dials, films=self.films, sessions=self.sessions, renders=snapshot.renders
         )
+        self.clips = Clips(dials=dials, films=self.films, sessions=self.sessions)
         self.serve_files_at(self.cdn_url)
         self._lose_what_ran()
 

@@ -504,4 +504,4 @@ def every_error() -> list[type[ReelqueueError]]:
         one = left.pop()
         found.add(one)
         left += one.__subclasses__()
-    return sorted((one for one in found if one.__module__ == ReelqueueError.__module__), key=lambda one: one.__name__)
+    return sorted((one for one in found if one.__module__.startswith("reelqueue.errors")), key=lambda one: one.__name__)

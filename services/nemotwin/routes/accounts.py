@@ -35,7 +35,7 @@ async def anonymous_token(request: Request) -> Response:
 
 async def balance(request: Request) -> Response:
     """`GET /api/credits/balance/simple`."""
-    account = caller_of(request).account
+    account = caller_of(request, "read").account
     total = account.available + account.frozen
     return ok({"available": account.available, "frozen": account.frozen, "total": total})
 
@@ -49,7 +49,7 @@ class ClaimBody(BaseModel):
 
 async def claim_token(request: Request) -> Response:
     """`POST /api/auth/claim-token`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "read")
     body = await body_of(request, ClaimBody)
     caller.world.sessions.get(body.session_id, caller.token.user_id)
     return ok({"claim_token": caller.world.accounts.issue_claim(), "expires_in": int(WEEK)})

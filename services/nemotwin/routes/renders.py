@@ -1,5 +1,6 @@
 """Renders: `contract §4.7` to `§4.10`, under the path of today (`lambda`) and the earlier one (`draft`)."""
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -10,8 +11,10 @@ from starlette.routing import Route
 from nemotwin.accounts import Account
 from nemotwin.errors import RefusalError, render_refusal
 from nemotwin.ledger import RenderEntry
+from nemotwin.render_replies import spell
 from nemotwin.renders import Render
 from nemotwin.requests import Caller, body_of, caller_of
+from nemotwin.sessions import Session
 from nemotwin.settings import ExportRule
 
 
@@ -26,45 +29,46 @@ class RenderBody(BaseModel):
 
 async def submit(request: Request) -> Response:
     """`POST /api/render/proxy/lambda`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "read")
     body = await body_of(request, RenderBody)
-    world, seen = caller.world, caller.exchange.entry
+    world, seen, twist = caller.world, caller.exchange.entry, caller.exchange.render
     session = world.sessions.get(body.session_id, caller.token.user_id)
     entry = RenderEntry(
         **world.ledger.marks(seen),
         render_id=body.id,
         session_id=session.session_id,
         accepted=True,
-        draft_verbatim=body.draft == session.state["draft"],
+        draft_verbatim=_verbatim(body.draft, session),
     )
     world.ledger.book.renders.append(entry)
     try:
+        _scoped(caller)
         if _refused(world.dials.now.export_rule, caller.account, attributed=seen.attributed):
             raise render_refusal(402, "export is not available on this plan")
         render = world.renders.submit(session, body.id, body.draft, body.output, entry=entry)
     except RefusalError as refusal:
         entry.accepted, entry.refusal, entry.status = False, str(refusal.body["error"]), "refused"
         raise
-    render.stuck = caller.exchange.stuck
+    render.twist(twist)
     return _reply(caller, render)
 
 
 async def status(request: Request) -> Response:
     """`GET /api/render/proxy/lambda/{id}`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "read")
     render = _render(caller, request)
-    if caller.exchange.stuck is not None and render.open:
-        render.stuck = caller.exchange.stuck
+    render.looks += 1
+    render.twist(caller.exchange.render)
     return _reply(caller, render)
 
 
 async def download(request: Request) -> Response:
-    """`GET /api/render/proxy/{id}/download`: bytes, or what the settings say."""
-    caller = caller_of(request)
+    """`GET /api/render/proxy/{id}/download`: bytes, or what a fault or the settings say."""
+    caller = caller_of(request, "read")
     render = _render(caller, request)
     if render.completed_at is None or render.path is None:
         raise RefusalError(404, {"success": False, "error": "render is not completed"})
-    match caller.world.dials.now.download:
+    match caller.exchange.render.download or caller.world.dials.now.download:
         case "bytes":
             return FileResponse(render.path, media_type="video/mp4", filename="output.mp4")
         case "json":
@@ -75,7 +79,7 @@ async def download(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """`POST /api/render/proxy/lambda/{id}/cancel`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "read")
     render = _render(caller, request)
     caller.world.renders.cancel(render)
     return _reply(caller, render)
@@ -83,6 +87,15 @@ async def cancel(request: Request) -> Response:
 
 def _render(caller: Caller, request: Request) -> Render:
     return caller.world.renders.get(request.path_params["id"], caller.token.user_id)
+
+
+def _verbatim(draft: dict[str, Any] | str, session: Session) -> bool:
+    if isinstance(draft, str):
+        try:
+            draft = json.loads(draft)
+        except ValueError:
+            return False
+    return bool(draft == session.decorated(session.state)["draft"])
 
 
 def _refused(rule: ExportRule, account: Account, *, attributed: bool) -> bool:
@@ -97,23 +110,16 @@ def _refused(rule: ExportRule, account: Account, *, attributed: bool) -> bool:
             return False
 
 
+def _scoped(caller: Caller) -> None:
+    """Refuse a token without the scope `render`, as the settings say (`contract §4.1`)."""
+    rule = caller.world.dials.now.render_scope
+    if rule != "ignored" and not caller.token.may("render"):
+        raise render_refusal(int(rule), "token has no render scope")
+
+
 def _reply(caller: Caller, render: Render) -> Response:
-    """Answer in shape A (`wrapped`) or B (`bare`) of `contract §4.8`."""
-    state, progress = render.look(caller.world.clock.now())
-    url = caller.world.renders.url(render)
-    failed = {} if render.error is None else {"error": render.error}
-    if caller.world.dials.now.render_shape == "bare":
-        output = {"output": {"url": url, **_output(render)}} if state == "completed" else {}
-        return JSONResponse({"taskId": render.render_id, "status": state, "progress": progress, **output, **failed})
-    data: dict[str, Any] = {"id": render.render_id, "status": state, "progress": progress}
-    if state == "completed" and render.completed_at is not None:
-        data |= {"outputUrl": url}
-        data |= {"createdAt": round(render.created_at * 1000), "completedAt": round(render.completed_at * 1000)}
-    return JSONResponse({"success": True, "data": data | failed})
-
-
-def _output(render: Render) -> dict[str, Any]:
-    return {"duration": render.film_seconds, "size": render.size}
+    world = caller.world
+    return JSONResponse(spell(render, world.dials.now, now=world.clock.now(), url=world.renders.url(render)))
 
 
 ROUTES = [

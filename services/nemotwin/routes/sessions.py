@@ -18,7 +18,7 @@ class SessionBody(BaseModel):
 
 async def create_session(request: Request) -> Response:
     """`POST /api/tasks/me/with-session/nemo_agent`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "write")
     body = await body_of(request, SessionBody)
     session = caller.world.sessions.create(
         user_id=caller.token.user_id, task_name=body.task_name, language=body.language
@@ -36,7 +36,7 @@ async def create_session(request: Request) -> Response:
 
 async def latest_state(request: Request) -> Response:
     """`GET /api/state/nemo_agent/me/{sid}/latest`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "read")
     session = caller.world.sessions.get(request.path_params["sid"], caller.token.user_id)
     return ok(
         {

@@ -6,9 +6,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nemotwin.errors import CodeError
+from nemotwin.framing import error_frame
 from nemotwin.requests import Caller, body_of, caller_of
 from nemotwin.sessions import Session
-from nemotwin.stream import TurnStream, error_frame
+from nemotwin.stream import TurnStream
 
 _SNAKE_CASE = {"app_name", "user_id", "session_id", "new_message"}
 
@@ -41,7 +42,7 @@ class TurnBody(BaseModel):
 
 async def run_sse(request: Request) -> Response:
     """`POST /run_sse`: checks and charges first, in the envelope; then streams the turn."""
-    caller = caller_of(request)
+    caller = caller_of(request, "write")
     body = await body_of(request, TurnBody)
     session = _session(caller, body)
     if session is None:
@@ -56,7 +57,7 @@ async def run_sse(request: Request) -> Response:
         message,
         seen=caller.exchange.entry,
         snake_case=set(await request.json()) >= _SNAKE_CASE,
-        fails=caller.exchange.fails,
+        twist=caller.exchange.turn,
     )
     return TurnStream(
         turn,

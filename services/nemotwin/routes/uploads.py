@@ -1,7 +1,7 @@
 """Uploads: `contract §4.4`."""
 
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nemotwin.errors import CodeError
 from nemotwin.ledger import UploadEntry
 from nemotwin.requests import Caller, InvalidBodyError, body_of, caller_of, ok
 from nemotwin.sessions import Asset, Session
+
+T = TypeVar("T")
 
 
 class UrlBody(BaseModel):
@@ -23,14 +26,18 @@ class UrlBody(BaseModel):
 
 async def upload(request: Request) -> Response:
     """`POST /api/upload-video/nemo_agent/me/{sid}`, as multipart `files` or as JSON `urls`."""
-    caller = caller_of(request)
+    caller = caller_of(request, "upload")
     session = caller.world.sessions.get(request.path_params["sid"], caller.token.user_id)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         infos = await _from_form(request, caller, session)
     else:
         infos = await _from_urls((await body_of(request, UrlBody)).urls, caller, session)
-    session.apply({"video_infos": [*session.state["video_infos"], *infos]}, lag=caller.world.dials.now.state_lag)
-    return ok({"files": infos, "session_state_applied": True})
+    twist = caller.exchange.upload
+    if twist.applied:
+        session.apply({"video_infos": [*session.state["video_infos"], *infos]}, lag=caller.world.dials.now.state_lag)
+    if twist.bad and twist.complains:
+        raise CodeError(4001)
+    return ok({"files": infos, "session_state_applied": twist.applied})
 
 
 async def _from_form(request: Request, caller: Caller, session: Session) -> list[dict[str, Any]]:
@@ -46,8 +53,8 @@ async def _from_form(request: Request, caller: Caller, session: Session) -> list
         for name, file in named:
             uploads.check(name, file.size)
         infos = []
-        for name, file in named:
-            asset, info = await uploads.store(session, name, file.file)
+        for name, file in _good(named, caller):
+            asset, info = await uploads.store(session, name, file.file, applied=caller.exchange.upload.applied)
             _note(caller, session, asset, "multipart")
             infos.append(info)
         return infos
@@ -56,16 +63,21 @@ async def _from_form(request: Request, caller: Caller, session: Session) -> list
 async def _from_urls(urls: list[str], caller: Caller, session: Session) -> list[dict[str, Any]]:
     uploads = caller.world.uploads
     infos = []
-    for url in urls:
+    for url in _good(urls, caller):
         name, path = await uploads.fetch(url)
         try:
             with path.open("rb") as source:
-                asset, info = await uploads.store(session, name, source)
+                asset, info = await uploads.store(session, name, source, applied=caller.exchange.upload.applied)
         finally:
             path.unlink(missing_ok=True)
         _note(caller, session, asset, "url")
         infos.append(info)
     return infos
+
+
+def _good(files: list[T], caller: Caller) -> list[T]:
+    """Leave out what a fault has found bad."""
+    return files[: max(len(files) - caller.exchange.upload.bad, 0)]
 
 
 def _note(caller: Caller, session: Session, asset: Asset, mode: Literal["multipart", "url"]) -> None:

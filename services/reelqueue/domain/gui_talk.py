@@ -167,7 +167,7 @@ def _judged(masked: str) -> list[tuple[tuple[int, int], bool]]:
 
 
 def _is_gui(clause: str) -> bool:
-    return SPEAKS_OF_ITSELF.search(clause) is None and any(pattern.search(clause) for pattern in GUI)
+    return SPEAKS_OF_ITSELF.search(clause) is None and GUI.search(clause) is not None
 
 
 def _hint(clause: str) -> Hint:

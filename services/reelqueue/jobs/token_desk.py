@@ -43,7 +43,13 @@ class TokenDesk:
     """Hands out tokens and hears what became of them."""
 
     def __init__(
-        self, tokens: TokenStore, upstream: Upstream, *, anonymous_client_id: str | None, speed: float = 1.0
+        self,
+        tokens: TokenStore,
+        upstream: Upstream,
+        *,
+        anonymous_client_id: str | None,
+        clock: Clock,
+        speed: float = 1.0,
     ) -> None:
         """`anonymous_client_id`: the stable client id to fetch anonymous tokens with; `None` forbids it.
 
@@ -52,7 +58,9 @@ class TokenDesk:
         self._tokens = tokens
         self._upstream = upstream
         self._client_id = anonymous_client_id
+        self._clock = clock
         self._cooling_s = DEFAULT_COOLING_S / speed
+        self._known: dict[str, tuple[float, Pass]] = {}
 
     def for_new_project(self, tenant_id: str) -> UpstreamToken:
         """A token to begin a project with: the tenant's own, else of the pool, else an anonymous one.

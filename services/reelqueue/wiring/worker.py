@@ -78,7 +78,7 @@ def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
 def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
     settings, nemo, renders = services.settings, services.nemo, services.renders
     client_id = settings.nemo.client_id if settings.nemo.allow_anonymous else None
-    desk = TokenDesk(services.tokens, nemo, anonymous_client_id=client_id, speed=settings.speed)
+    desk = TokenDesk(services.tokens, nemo, anonymous_client_id=client_id, clock=services.clock, speed=settings.speed)
     sessions = SessionKeeper(
         upstream=nemo,
         desk=desk,

@@ -160,10 +160,10 @@ class Plant:
     def run(self, job_id: str, rounds: int = 200) -> Job:
         """Dispatch until the job has ended."""
         for _ in range(rounds):
-            job = self.jobs.find(self.tenant, job_id)
-            if job.status.is_final:
-                return job
-            self.round()
+            if not self.round():
+                job = self.jobs.find(self.tenant, job_id)
+                if job.status.is_final:
+                    return job
         raise AssertionError(f"the job still is {job.status} after {rounds} rounds")
 
     def survive(self, job_id: str) -> Job:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,6 +30,7 @@ from reelqueue.store.projects import Projects
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import job_events, job_inputs, projects, renders, turns, upstream_tokens
+from reelqueue.store.tables import jobs as table
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
 
@@ -412,29 +414,38 @@ def test_only_endpoints_that_listen_get_a_message(claims, board, tenant, databas
     assert receivers == {(heard.id, None), (None, "https://own.example/")}
 
 
-def test_a_cancel_and_an_end_that_meet_make_one_end(claims, board, tenant, database, at_once):
-    """The job waits for its owner, so that a cancel ends it on the spot; a worker ends it at the same time."""
-    owner, sweep = Jobs(database), Sweep(database)
-    ids, refused = [], 0
-    for _ in range(200):
-        claim = board.held(tenant, WORKER, Status.QUEUED)
-        board.write(claim.job.id, finish_by=func.now() - timedelta(seconds=1))
-        calls = [
-            lambda c=claim: claims.apply(c, moved(Status.QUEUED, Status.FAILED, error=ERROR)),
-            lambda c=claim: owner.request_cancel(tenant, c.job.id),
-            lambda c=claim: claims.let_go(c.job.id, WORKER, crashed=False) and owner.request_cancel(tenant, c.job.id),
-            sweep.fail_overdue,
-        ]
-        outcomes = at_once(len(calls), lambda n, calls=calls: calls[n]())
-        surprises = [o for o in outcomes if isinstance(o, Exception) and not isinstance(o, ClaimLost | StateConflict)]
-        assert surprises == []
-        refused += sum(isinstance(outcome, ClaimLost | StateConflict) for outcome in outcomes)
-        ids.append(claim.job.id)
-    for job_id in ids:
-        kinds = [kind for _, kind in board.events(job_id)]
-        assert [seq for seq, _ in board.events(job_id)] == list(range(1, len(kinds) + 1))
-        terminal = [kind for kind in kinds if kind in {"job.failed", "job.canceled", "job.succeeded"}]
-        row = board.read(job_id)
-        assert terminal == [f"job.{row['status']}"]
-        assert row["event_seq"] == len(kinds)
+def test_a_cancel_and_an_end_that_meet_make_one_end(claims, board, tenant, database):
+    """A job that is late is ended by its worker, by its owner and by the sweep, all at the same time."""
+    owner, sweep, refused, ids = Jobs(database), Sweep(database), 0, []
+    past = func.now() - timedelta(seconds=1)
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(200):
+            claim = board.held(tenant, WORKER, Status.QUEUED, finish_by=past)
+            ids.append(claim.job.id)
+            if number % 2:
+                claims.let_go(claim.job.id, WORKER, crashed=False)
+            calls = (
+                pool.submit(claims.apply, claim, moved(Status.QUEUED, Status.FAILED, error=ERROR)),
+                pool.submit(owner.request_cancel, tenant, claim.job.id),
+                pool.submit(sweep.fail_overdue),
+            )
+            errors = [call.exception() for call in calls if call.exception() is not None]
+            assert [error for error in errors if not isinstance(error, ClaimLost | StateConflict)] == []
+            refused += len(errors)
+            if not board.read(claim.job.id)["finished_at"]:
+                owner.request_cancel(tenant, claim.job.id)
+                claims.let_go(claim.job.id, WORKER, crashed=False)
+                sweep.fail_overdue()
     assert refused > 0
+    mine = select(job_events.c.job_id, job_events.c.seq, job_events.c.type).where(job_events.c.job_id.in_(ids))
+    with database.statement() as connection:
+        history = {job_id: [] for job_id in ids}
+        for event in connection.execute(mine.order_by(job_events.c.seq)):
+            history[event.job_id].append((event.seq, event.type))
+        rows = connection.execute(
+            select(table.c.id, table.c.status, table.c.event_seq).where(table.c.id.in_(ids))
+        ).all()
+    assert {row.status for row in rows} >= {"failed", "canceled"}
+    for row in rows:
+        assert history[row.id] == [(1, "job.queued"), (2, f"job.{row.status}")]
+        assert row.event_seq == 2

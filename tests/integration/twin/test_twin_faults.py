@@ -14,7 +14,9 @@ STATUSES = {
     "403": "json",
     "404": "json",
     "408": "json",
+    "409": "json",
     "413": "html",
+    "422": "json",
     "429": "json",
     "500": "plain",
     "502": "html",
@@ -47,7 +49,7 @@ def test_retry_after_count_and_ledger(twin, user):
     ]
 
 
-@pytest.mark.parametrize("code", [1001, 1002, 2001, 4001, 4002])
+@pytest.mark.parametrize("code", [1001, 1002, 1010, 1011, 2001])
 def test_body_codes_even_instead_of_a_stream(twin, user, code):
     project = user.project()
     twin.fault("run_sse", str(code))
@@ -238,7 +240,12 @@ def test_faults_can_be_listed_and_taken_back(twin, user):
     armed = twin.fault("state", "drop", count=None, at_byte=3)
     listed = twin.http.get("/_twin/faults").json()
     assert [fault["id"] for fault in listed["armed"]] == [armed["id"]]
-    assert listed["known"]["drop"] == ["at_byte", "reset", "work"]
+    known = listed["known"]["drop"]
+    assert set(known) == {"says", "endpoints", "contract", "parameters"}
+    assert set(known["parameters"]) == {"at_byte", "work", "reset"}
+    assert known["parameters"]["work"]["default"] == "continuing"
+    assert known["parameters"]["work"]["enum"] == ["continuing", "canceled", "partial"]
+    assert {"run_sse", "cdn"} <= set(known["endpoints"])
     assert {"429", "500", "502", "503", "1001", "1002", "2001", "402", "4001", "4002"} <= set(listed["known"])
     assert twin.http.delete("/_twin/faults", params={"id": armed["id"]}).json() == {"disarmed": 1}
     assert twin.http.get("/_twin/faults").json()["armed"] == []
@@ -252,6 +259,10 @@ def test_faults_can_be_listed_and_taken_back(twin, user):
         {"endpoint": "run_sse", "fault": "drop", "at_byt": 1},
         {"endpoint": "run_sse", "fault": "drop", "work": "maybe"},
         {"endpoint": "run_sse", "fault": "drop", "count": 0},
+        {"endpoint": "credits", "fault": "turn_error"},
+        {"endpoint": "*", "fault": "drop", "also": [{"fault": "418"}]},
+        {"endpoint": "state", "fault": "drop", "also": [{"fault": "turn_error"}]},
+        {"endpoint": "run_sse", "fault": "drop", "also": [{"fault": "turn_error", "at_byte": 1}]},
         {"fault": "500"},
     ],
 )

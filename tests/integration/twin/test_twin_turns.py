@@ -191,10 +191,14 @@ def test_the_flat_dialect(twin, user):
 def test_streaming_comes_in_pieces(user):
     project = user.project()
     events = project.events("add a title 'A'", streaming=True)
-    partial = [event for event in events if event.get("partial")]
-    assert len(partial) == 2
-    assert "".join(texts(partial)) == texts(events)[-1]
-    assert events[-1]["partial"] is False
+    pieces = [event for event in events if event.get("partial")]
+    wholes = [event for event in events if event.get("partial") is False]
+    assert "".join(texts(pieces)) == "".join(texts(wholes)) != ""
+    assert events[-1] is wholes[-1]
+    early, called = calls(pieces, "functionCall"), calls(wholes, "functionCall")
+    assert [call["args"] for call in early] == [call["args"] for call in called]
+    assert not {call["id"] for call in early} & {call["id"] for call in called}
+    assert [answer["id"] for answer in calls(events, "functionResponse")] == [call["id"] for call in called]
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,9 @@ def test_the_json_has_everything(tmp_path: Path) -> None:
 
 
 def test_a_report_without_rows_can_be_printed() -> None:
-    empty = Report(title="nothing", measured="nothing", figures=[], tables=[Table(title="t", columns=(), rows=[])])
-    assert render(empty, RUN).splitlines()[0] == "cost: nothing"
+    table = Table(title="idle", columns=("a second", "statement"), rows=[], printed=15)
+    empty = Report(title="nothing", measured="nothing", figures=[], tables=[table])
+    assert render(empty, RUN).splitlines()[-2:] == ["  idle", "    a second  statement"]
 
 
 def test_statements_are_counted_by_job_and_told_from_transaction_control() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reelqueue.domain.drafts import compare, digest, is_exportable, summarize
+from reelqueue.domain.drafts import digest, is_exportable, summarize
 from reelqueue.domain.upstream import SessionState
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -51,8 +51,7 @@ def shuffled(value, rng):
 @example({"t": [{"sg": [{"d": 10**400}]}]})
 def test_no_draft_is_too_strange_to_be_read(draft):
     assert is_exportable(draft) in {True, False}
-    tracks = summarize(draft)
-    assert compare(tracks, tracks) == {"added": [], "removed": [], "changed": []}
+    assert [track["index"] for track in summarize(draft)] == list(range(1, len(summarize(draft)) + 1))
 
 
 @calmly
@@ -133,16 +132,6 @@ def test_a_timeline_can_be_exported_once_a_track_has_a_segment(draft, expected):
     assert is_exportable(draft) is expected
 
 
-def test_what_an_edit_did_is_told_place_by_place():
-    one, two, three = {"name": "a"}, {"name": "b"}, {"name": "c"}
-    assert compare([one], [one, two]) == {"added": [two], "removed": [], "changed": []}
-    assert compare([one, two], [three]) == {
-        "added": [],
-        "removed": [two],
-        "changed": [{"before": one, "after": three}],
-    }
-
-
 def test_a_name_as_long_as_a_book_is_cut():
     [track] = summarize({"t": [{"m": {"name": "x" * 100_000}}]})
-    assert len(track["name"]) <= 200
+    assert len(track["name"]) <= 1000

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from reelqueue.egress.errors import DestinationForbidden
-from reelqueue.errors import UrlInvalid
 from reelqueue.egress.policy import WEB_PORTS, EgressPolicy, parse_networks
+from reelqueue.errors import UrlInvalid
 
 pytestmark = pytest.mark.unit
 

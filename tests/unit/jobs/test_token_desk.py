@@ -115,7 +115,7 @@ def test_a_429_cools_the_token(world, desk, tokens, asked, pause):
 @pytest.mark.parametrize(("asked", "pause"), [(7.0, 7.0), (None, DEFAULT_COOLING_S / 10)])
 def test_speed_shortens_only_the_pause_that_nobody_asked_for(world, tokens, upstream, asked, pause):
     world.add_token()
-    desk = TokenDesk(tokens, upstream, anonymous_client_id=None, speed=10)
+    desk = TokenDesk(tokens, upstream, anonymous_client_id=None, clock=world.clock, speed=10)
     with pytest.raises(RateLimited):
         desk.using(TOKEN, failing_once(RateLimited(retry_after=asked)))
     assert tokens.marks == [(TokenHealth.COOLING, 1, pause)]

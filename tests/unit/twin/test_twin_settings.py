@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from nemotwin.endpoints import name_of
 from nemotwin.faults import Faults, UnknownFaultError
-from nemotwin.mishaps import MISHAPS
+from nemotwin.mishaps import CATALOG
 from nemotwin.settings import Dials, Settings, UnknownSettingError
 
 
@@ -37,20 +37,20 @@ def arm(faults, **changes):
 
 
 def test_a_fault_strikes_its_endpoint_so_many_times():
-    faults = Faults(MISHAPS)
+    faults = Faults(CATALOG)
     armed = arm(faults, count=2)
     taken = [faults.take(endpoint) for endpoint in ("credits", "state", "state", "state")]
     assert taken == [None, armed, armed, None]
 
 
 def test_a_fault_lets_some_calls_pass():
-    faults = Faults(MISHAPS)
+    faults = Faults(CATALOG)
     armed = arm(faults, after=2)
     assert [faults.take("state") for _ in range(4)] == [None, None, armed, None]
 
 
 def test_faults_strike_in_the_order_they_were_armed():
-    faults = Faults(MISHAPS)
+    faults = Faults(CATALOG)
     first, second = arm(faults), arm(faults, name="502", endpoint="*", count=None)
     assert [faults.take("state") for _ in range(3)] == [first, second, second]
     assert faults.disarm(second.fault_id) == 1
@@ -64,12 +64,12 @@ def test_faults_strike_in_the_order_they_were_armed():
 )
 def test_unknown_faults_are_refused(changes):
     with pytest.raises(UnknownFaultError):
-        arm(Faults(MISHAPS), **changes)
+        arm(Faults(CATALOG), **changes)
 
 
 def test_bad_parameters_are_refused():
     with pytest.raises(ValidationError):
-        arm(Faults(MISHAPS), name="drop", endpoint="run_sse", params={"work": "maybe"})
+        arm(Faults(CATALOG), name="drop", endpoint="run_sse", params={"work": "maybe"})
 
 
 @pytest.mark.parametrize(

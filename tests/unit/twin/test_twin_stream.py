@@ -5,8 +5,9 @@ import random
 
 from nemotwin import events
 from nemotwin.events import Draught, Scribe
+from nemotwin.framing import frame
 from nemotwin.settings import Dials, Settings
-from nemotwin.stream import encode, frame
+from nemotwin.stream import encode
 
 
 def scribe():
@@ -94,3 +95,31 @@ def test_the_old_whole_has_no_partial_key_and_calls_come_whole():
     assert payloads(encode(event, scribe(), old, streaming=True))[-1] == event
     call = scribe().write(Draught((events.call("t", {}, "adk-1"),)), at=1.0)
     assert payloads(encode(call, scribe(), old, streaming=True)) == [call]
+
+
+def test_a_whole_of_many_parts_repeats_the_pieces_in_order():
+    parts = (events.thought("hm"), events.text("Working"), events.call("t", {"a": 1}, "adk-1"))
+    event = scribe().write(Draught(parts), at=1.0)
+    *pieces, whole = payloads(encode(event, scribe(), Dials(Settings()), streaming=True))
+    assert whole == event | {"partial": False}
+    told = [piece["content"]["parts"] for piece in pieces]
+    assert [len(parts) for parts in told] == [1] * 5
+    assert [parts[0].get("text") for parts in told] == ["h", "m", "Wor", "king", None]
+    assert [parts[0].get("thought") for parts in told] == [True, True, None, None, None]
+    assert ["finishReason" in piece for piece in pieces] == [False] * 4 + [True]
+
+
+def test_results_and_silence_come_whole():
+    for draught in (
+        Draught((events.result("t", {}, "adk-1"),), role="user"),
+        Draught(()),
+        Draught(None),
+        Draught((events.text(""),)),
+    ):
+        event = scribe().write(draught, at=1.0)
+        assert payloads(encode(event, scribe(), Dials(Settings()), streaming=True)) == [event]
+
+
+def test_bytes_in_the_feed_go_out_as_they_are():
+    for dialect in ("adk", "flat"):
+        assert encode(b"data: x\n\n", scribe(), Dials(Settings(dialect=dialect)), streaming=True) == [b"data: x\n\n"]

@@ -1,4 +1,4 @@
-"""`docs/errors.md`, from `errors.py` and the few refusals that only HTTP knows."""
+"""`docs/errors.md`, from `errors/` and the few refusals that only HTTP knows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def errors_page() -> str:
         "## Jobs",
         _JOBS,
         _table(jobs, with_status=False),
-        source="`services/reelqueue/errors.py`",
+        source="`services/reelqueue/errors/`",
     )
 
 
