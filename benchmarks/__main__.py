@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     configure_logs(process="benchmarks", style="console", level="error")
+    # So that a stop from outside ends the servers too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = []
     with Place() as place:
         for name in options.names or BENCHMARKS:

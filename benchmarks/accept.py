@@ -101,7 +101,7 @@ def _sides(site: Site, *, quick: bool) -> Iterator[Side]:
         for processes in (1,) if quick else (1, 2):
             for kind in kinds:
                 # The second spelling of the bare route is there to be seen once.
-                if kind != "bare, sync" or "bare" not in kinds or (server, processes) == ("uvicorn", 1):
+                if kind != "bare, sync" or "bare" not in kinds or (server, processes, quick) == ("uvicorn", 1, False):
                     yield Side(kind, server, processes, site.free_port())
 
 

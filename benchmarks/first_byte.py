@@ -28,7 +28,7 @@ FROM jobs WHERE id = %s
 
 def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     """One job after the other, each when the one before has been delivered and a moment has passed."""
-    site, count, warm = Site(place, "first_byte", speed=SPEED), 10 if quick else 50, 3
+    site, count, warm = Site(place, "first_byte", speed=SPEED), 5 if quick else 50, 3
     chance = random.Random(7)
     posted: list[tuple[str, float, float]] = []
     with working(site, site.all_roles(), patience, max_running=50) as work:

@@ -8,7 +8,7 @@ import shutil
 import statistics
 import time
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,6 +17,7 @@ import psutil
 import psycopg
 
 from benchmarks.patience import ROOT
+from reelqueue.dev.errors import DirectoryInUse
 from reelqueue.dev.postgres import EmbeddedPostgres
 from reelqueue.dev.valkey import EmbeddedValkey
 from reelqueue.store.migrations import upgrade
@@ -38,6 +39,7 @@ class Place:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        _clear_abandoned()
         with ExitStack() as starting:
             self.folder.mkdir(parents=True)
             starting.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -93,6 +95,15 @@ class Place:
         password = psycopg.conninfo.conninfo_to_dict(self.postgres.url)["password"]
         assert isinstance(password, str)
         return password
+
+
+def _clear_abandoned() -> None:
+    """Delete what killed runs left. A run that lives owns its directories, and is left alone."""
+    for folder in OUT.glob("work-*"):
+        with suppress(DirectoryInUse):
+            EmbeddedPostgres(folder / "postgres").destroy()
+            EmbeddedValkey(folder / "valkey").destroy()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fsync_us(folder: Path) -> float:

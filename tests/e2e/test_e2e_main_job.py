@@ -147,6 +147,26 @@ def test_a_url_can_be_left_to_the_upstream(
     assert (upload["mode"], upload["sha256"]) == ("url", hashlib.sha256(photo[1]).hexdigest())
 
 
+def test_a_kept_asset_makes_two_videos_and_an_endpoint_hears_every_event_of_both(
+    customer: Customer, twin: Twin, receiver: WebhookReceiver, photo: File, marker: str, eventually: Eventually
+) -> None:
+    endpoint = customer.http.post("/v1/webhook-endpoints", json={"url": receiver.url, "event_types": ["job.*"]}).json()
+    customer.stack.canaries.add(endpoint["secret"].removeprefix("whsec_"))
+    (asset,) = customer.http.post("/v1/assets", files=[("files", photo)]).json()["data"]
+    with twin.settings(instant=True):
+        sent = [customer.submit(instruction=animate(f"{marker}-{n}"), inputs=[asset["id"]])["id"] for n in (1, 2)]
+        for job_id in sent:
+            customer.succeeded(job_id)
+    for job_id in sent:
+        told = {event["seq"]: event["type"] for event in customer.events(job_id)}
+        eventually(lambda job_id=job_id, told=told: len(receiver.hooks(job_id)) >= len(told), 20)
+        verifier = Webhook(endpoint["secret"])
+        heard = {hook.seq: verifier.verify(hook.body, dict(hook.headers))["type"] for hook in receiver.hooks(job_id)}
+        assert heard == told
+    assert len({hook.id for hook in receiver.hooks()}) == len(receiver.hooks())
+    assert [upload["sha256"] for upload in twin.seen(marker, "uploads")["uploads"]] == [asset["sha256"]] * 2
+
+
 def test_two_instructions_run_in_order_in_one_session(customer: Customer, twin: Twin, photo: File, marker: str) -> None:
     words = [animate(f"{marker}-1"), f'add upbeat music and the title "{marker}-2"']
     job = customer.succeeded(customer.submit(instructions=words, files=[photo])["id"])

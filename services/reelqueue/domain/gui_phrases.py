@@ -90,7 +90,7 @@ _ENGLISH: Final = either(
     \bdrag[- ](?:and|&|n)[- ]drop\b
     {_ORDER}{_LOOK}(?:ing)?\b[^.!?]{{0,60}}?\b{_PLACE}
     \b{_YOU}preview\b
-    {_ORDER}{_PICK}\b[^.!?]{{0,50}}?\b{_CONTROL}\b
+    {_ORDER}{_PICK}\b[^.!?]{{0,50}}?\b(?:{_CONTROL}\b|{_PLACE})
     \b{_YOU}(?:export|download)\b
     {_ORDER}(?:export|download|sav)(?:e|ing)?\s+{_PRONOUN}\b[^.!?]{{0,40}}?\b{_PLACE}
     {_ORDER}(?:check|visit|view|manage|upgrade|open)(?:ing)?\s+{_THE}(?:nemo\w* )?(?:account|billing|subscription)\b
@@ -123,10 +123,10 @@ _SHORT: Final = "[^。！？，]{0,16}"
 
 _CHINESE: Final = either(
     rf"""
-    {_HAN_ORDER}{_HAN_PRESS}(?!音效|声)
+    {_HAN_ORDER}{_HAN_PRESS}(?!音效|声|了|过)
     {_HAN_PRESS}[^。！？]{{0,20}}(?:按钮|图标|菜单|选项|面板|链接)
-    {_HAN_ORDER}(?:打开|開啟|开启|展开){_SHORT}{_HAN_SURFACE}
-    {_HAN_ORDER}(?:[将把]{_SHORT})?(?:拖拽|拖动|拖放|拖曳|拖到|拖入|拖进|拖至)
+    {_HAN_ORDER}(?:打开|開啟|开启|展开)(?!了|过){_SHORT}{_HAN_SURFACE}
+    {_HAN_ORDER}(?:[将把]{_SHORT})?(?:拖拽|拖动|拖放|拖曳|拖到|拖入|拖进|拖至)(?!了|过)
     {_HAN_ORDER}在{_SHORT}{_HAN_SURFACE}[^。！？，]{{0,6}}(?:预览|查看|播放|观看|调整|修改|编辑|剪辑|移动|拖|选择|找到)
     [您你](?:{_HAN_ADVERB})*(?:预览|導出|导出|下载)
     {_HAN_ORDER}(?:使用|找到|选择|选中){_SHORT}(?:按钮|图标|菜单|滑块|面板|工具栏|选项卡|下拉)

@@ -15,7 +15,7 @@ from typing import Final
 
 from reelqueue.domain.gui_phrases import CONTENT_FOLLOWS, GUI, HINTS, SPEAKS_OF_ITSELF, Hint
 from reelqueue.domain.quoted import without_quotes
-from reelqueue.domain.sentences import clauses, sentences
+from reelqueue.domain.sentences import Span, clauses, sentences
 
 NOTHING_DONE: Final[Mapping[Hint, str]] = MappingProxyType({})
 _MOST_PASSES: Final = 8
@@ -24,18 +24,19 @@ _MARKER: Final = re.compile(r"\s*(?:(?:[-*•·>#]+|\(?\d{1,2}[.)、])\s+)?")
 _TAIL: Final = re.compile(r"[.!?。！？…]*[”’」』》）)\]\"'*_]*\s*$")
 _PARENTHESES: Final = re.compile(r"[ \t]?\([^()（）]*\)|（[^()（）]*）")
 _SEPARATORS: Final = " \t,，;；—–-"
-_JOINER: Final = re.compile(r"^(?:(?:and|but|so|then|or)\b|并且?|然后|而且)[\s,，]*", re.IGNORECASE)
+_JOINER: Final = re.compile(r"^(?:(?:and|but|so|then|or|while)\b|并且?|然后|而且)[\s,，]*", re.IGNORECASE)
 _NEWS: Final = re.compile(r"\b(?:i|we|i['’](?:ve|ll|m)|we['’](?:ve|ll|re))\b|\bha(?:s|ve) been\b|我|已")
 _DEPENDENT: Final = re.compile(
     r"(?:to|if|when|whenever|while|once|for|in|on|at|from|with|after|before|until|unless|by|via|as|since|so that|that|which|where"
     r"|and|or|but|then|just|simply|please|next|now|finally|first|second|also|alternatively|otherwise|instead|additionally|here)\b"
     r"|(?:如|若|当|想|要|待|等|为了|一旦|即|就|便|以|来|可|进行|然后|再|并|从而|选择|或|请|接着|最后|首先)"
 )
-_DEPENDENT_END: Final = re.compile(r"(?:后|时|的话|之前|前|[:：])$")
+_DEPENDENT_END: Final = re.compile(r"(?:后|时|的话|之前|前)$")
 _SUBJECT: Final = re.compile(
     r"(?:(?:the|your|our|it|it['’]s|this|that|there|they|these|all|everything)\b.*\b(?:is|are|was|were|will|has|have|now|\w{2,}ed)\b)"
     r"|(?:目前|现在|这|该|标题|字幕|音乐|配乐|背景|画面|视频|时间线|片段|特效|效果)"
 )
+_LIST_AHEAD: Final = re.compile(r"\b(?:steps?|options?|ways?|things|following)\b|如下|步骤|方式|以下")
 _ON_SCREEN: Final = re.compile(
     r"button|panel|menu|icon|corner|toolbar|sidebar|\btab\b|download|按钮|面板|菜单|图标|即可|就可以|就能|会自动|将自动|下载|保存"
 )
@@ -146,18 +147,18 @@ def _sentence(raw: str, masked: str, hints: dict[Hint, None]) -> str:
     tail = _TAIL.search(masked)
     stop = max(tail.start() if tail else len(masked), begin)
     runs: list[str] = []
-    for start, end, opens in _runs(parts, begin, stop):
-        if run := _standing(raw[start:end], opens=opens):
-            runs.append(run)
+    for run, opens in _runs(parts, begin, stop):
+        if text := _standing(raw, run, opens=opens):
+            runs.append(text)
     if not runs:
         return ""
     comma = "，" if _HAN.search(runs[-1]) else ", "
     return raw[:begin] + comma.join(runs) + raw[stop:]
 
 
-def _judged(masked: str) -> list[tuple[tuple[int, int], bool]]:
+def _judged(masked: str) -> list[tuple[Span, bool]]:
     """Each clause, and whether it is GUI talk. After a colon that announces content all is content."""
-    judged: list[tuple[tuple[int, int], bool]] = []
+    judged: list[tuple[Span, bool]] = []
     content = False
     for start, end in clauses(masked):
         clause = masked[start:end].lower()
@@ -185,34 +186,52 @@ def _without_asides(raw: str, masked: str, hints: dict[Hint, None]) -> tuple[str
     return raw, masked
 
 
-def _runs(parts: list[tuple[tuple[int, int], bool]], begin: int, stop: int) -> list[tuple[int, int, bool]]:
-    """Neighbouring clauses that are no GUI talk, cut to the sentence's body; the flag says that one opens it."""
-    runs: list[tuple[int, int, bool]] = []
+def _runs(parts: list[tuple[Span, bool]], begin: int, stop: int) -> list[tuple[list[Span], bool]]:
+    """Neighbouring clauses that are no GUI talk, cut to the sentence's body; the flag says that they open it."""
+    runs: list[tuple[list[Span], bool]] = []
     follows_gui = True
-    for place, ((start, end), is_gui) in enumerate(parts):
-        start, end = max(start, begin), min(end, stop)
+    for place, (span, is_gui) in enumerate(parts):
+        start, end = max(span[0], begin), min(span[1], stop)
         if not is_gui and start < end:
-            if follows_gui or not runs:
-                runs.append((start, end, place == 0))
-            else:
-                runs[-1] = (runs[-1][0], end, runs[-1][2])
+            if follows_gui:
+                runs.append(([], place == 0))
+            runs[-1][0].append((start, end))
         follows_gui = is_gui
     return runs
 
 
-def _standing(run: str, *, opens: bool) -> str:
+def _standing(raw: str, run: list[Span], *, opens: bool) -> str:
     """The run as it can stand by itself, or nothing where it was only there for the GUI talk beside it."""
-    text = run.strip(_SEPARATORS)
+    while run and _leans(raw[slice(*run[-1])]):
+        run = run[:-1]
+    if not run:
+        return ""
+    text = raw[run[0][0] : run[-1][1]].strip(_SEPARATORS)
     if not opens:
         text = text[_match_end(_JOINER, text) :]
     low = text.lower()
-    han = len(_HAN.findall(text))
-    if len(text.split()) + han < 2 + (1 if han else 0) or _DEPENDENT_END.search(text):
+    if _is_fragment(text) or not (_NEWS.search(low) or _tells(low, opens=opens)):
         return ""
-    if not _NEWS.search(low):
-        if _DEPENDENT.match(low) or (not opens and (not _SUBJECT.match(low) or _ON_SCREEN.search(low))):
-            return ""
+    text = text.rstrip(":：")
     return text if opens or not "a" <= text[0] <= "z" else text[0].upper() + text[1:]
+
+
+def _leans(clause: str) -> bool:
+    """Whether a clause only prepares what follows it: "to change them,"."""
+    low = clause.strip(_SEPARATORS).lower()
+    return not _NEWS.search(low) and (_DEPENDENT.match(low) is not None or _DEPENDENT_END.search(low) is not None)
+
+
+def _is_fragment(text: str) -> bool:
+    han = len(_HAN.findall(text))
+    return han < 3 if han else len(text.split()) < 2
+
+
+def _tells(low: str, *, opens: bool) -> bool:
+    """Whether a run says something of the film. Behind GUI talk that is less likely, and more is asked of it."""
+    if low.endswith((":", "：")):
+        return _SUBJECT.match(low) is not None and _LIST_AHEAD.search(low) is None
+    return opens or (_SUBJECT.match(low) is not None and _ON_SCREEN.search(low) is None)
 
 
 def _match_end(pattern: re.Pattern[str], text: str) -> int:

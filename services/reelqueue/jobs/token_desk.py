@@ -123,7 +123,9 @@ class TokenDesk:
                 self._tokens.mark(token.id, TokenHealth.EXHAUSTED, generation=token.generation)
             case RateLimited():
                 cooling_s = self._cooling_s if error.retry_after is None else error.retry_after
-                self._tokens.mark(token.id, TokenHealth.COOLING, generation=token.generation, cooling_s=cooling_s)
+                # The account is to be left alone, whichever secret it has by now: our row may be older than a refresh.
+                generation = self._tokens.find(token.id).generation
+                self._tokens.mark(token.id, TokenHealth.COOLING, generation=generation, cooling_s=cooling_s)
         return False
 
     def _first_anonymous(self, tenant_id: str, client_id: str) -> UpstreamToken:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, exc, make_url
 
@@ -14,7 +14,9 @@ from reelqueue.store.storable import dumps
 
 CONNECT_TIMEOUT_S = 5
 RETRY_AFTER_S = 2.0
-KEEPALIVES: Final = MappingProxyType({"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3})
+KEEPALIVES: Final[Mapping[str, Any]] = MappingProxyType(
+    {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+)
 """A peer that vanished without a word is noticed within half a minute."""
 
 

@@ -112,6 +112,14 @@ def test_a_429_cools_the_token(world, desk, tokens, asked, pause):
     assert tokens.marks == [(TokenHealth.COOLING, 1, pause)]
 
 
+def test_a_429_cools_the_token_also_if_another_process_has_refreshed_it_since_we_read_it(world, desk, tokens):
+    world.add_token()
+    used = desk.for_token(TOKEN)
+    world.tokens[TOKEN] = replace(world.tokens[TOKEN], generation=2)
+    assert desk.refused(used, RateLimited(retry_after=7.0)) is False
+    assert tokens.marks == [(TokenHealth.COOLING, 2, 7.0)]
+
+
 @pytest.mark.parametrize(("asked", "pause"), [(7.0, 7.0), (None, DEFAULT_COOLING_S / 10)])
 def test_speed_shortens_only_the_pause_that_nobody_asked_for(world, tokens, upstream, asked, pause):
     world.add_token()
