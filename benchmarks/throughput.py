@@ -27,7 +27,7 @@ _ENDED: Final = "SELECT count(*) FROM chain_steps WHERE step = %s"
 
 def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     """Rounds in turn: so many chains, so many jobs."""
-    site, count, rounds = Site(place, "throughput", speed=SPEED), 20 if quick else 200, 1 if quick else 2
+    site, count, rounds = Site(place, "throughput", speed=SPEED), 10 if quick else 200, 1 if quick else 2
     chains_database, broker = place.postgres.create_database("chains"), place.valkey.url.removesuffix("/0") + "/1"
     roles = [*site.all_roles(), _chain_worker(site, chains_database, broker)]
     chains: list[float] = []

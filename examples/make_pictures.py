@@ -1,4 +1,4 @@
-"""Draw the demo's pictures: three landscapes at dusk, from nothing but arithmetic. Run: python examples/make_pictures.py"""
+"""Draw the demo's pictures, three landscapes at dusk, from arithmetic alone: `python examples/make_pictures.py`."""
 
 from __future__ import annotations
 

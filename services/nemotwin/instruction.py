@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """Read an instruction, English or Chinese, by rule: what it asks for, not yet what will be done about it."""
 
 import re

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """What the agent says, English and Chinese, with the talk of buttons that a GUI user would hear (`contract §10.2`)."""
 
 from collections.abc import Mapping

@@ -21,6 +21,8 @@ from fakes.live_stack import LiveStack
 from fakes.receivers import Hook, Reply, WebhookReceiver
 from fixtures.eventually import wait_until
 
+pytestmark = pytest.mark.timeout(300)
+
 OURS = ("worker-stream", "worker-step", "worker-webhook", "dispatcher", "gateway")
 TRIES = "SELECT a.* FROM webhook_attempts a JOIN messages m ON m.id = a.message_id WHERE m.job_id = %s ORDER BY attempt"
 SLOTS_S = (5.0, 300.0, 1_800.0)

@@ -13,6 +13,8 @@ from fakes.live_customer import Customer, Customers, create, new_marker
 from fakes.live_stack import LiveStack
 from fixtures.eventually import Eventually
 
+pytestmark = pytest.mark.timeout(240)
+
 CLIENT_ID = "one-tenant-on-trial"
 TOKENS = "SELECT id, kind, health, generation FROM upstream_tokens WHERE tenant_id IS NULL ORDER BY id"
 
@@ -87,13 +89,19 @@ def test_one_anonymous_token_is_fetched_and_one_when_it_dies_however_many_jobs_m
 
 
 def test_an_anonymous_token_that_dies_at_the_turn_is_renewed_and_the_turn_runs_once(
-    own: LiveStack, guest: Customer, marker: str
+    own: LiveStack, own_customers: Customers, guest: Customer, marker: str, eventually: Eventually
 ) -> None:
-    with own.twin.settings(anonymous_repeat="same_token"), own.twin.fault("run_sse", 1001) as fault:
-        job = guest.succeeded(guest.submit(instruction=create(marker))["id"])
-        assert own.twin.struck(fault) == 1
+    guest.succeeded(guest.submit(instruction=create(f"{marker}-first"))["id"])
+    secret = own_customers.services.tokens.credential(_anonymous(own)["id"]).token
+    own.canaries.add(secret)
+    with own.twin.fault("run_sse", "hang", seconds=36_000) as hang:
+        job = guest.submit(instruction=create(f"{marker}-second"))
+        eventually(lambda: own.twin.struck(hang) == 1, 20)
+        own.twin.expire(secret)
+        own.twin.advance(36_000)
+    job = guest.succeeded(job["id"])
     assert [receipt["recovered"] for receipt in job["receipts"]] == [False]
-    assert len(own.twin.turns(marker)) == 1
+    assert len(own.twin.turns(marker)) == 2
 
 
 def test_while_the_only_token_cools_new_jobs_wait_and_no_other_is_fetched(

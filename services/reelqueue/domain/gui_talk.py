@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """Agent text for somebody who has no screen (contract §10.2).
 
 The upstream answers as if there were an editor to click in. What it says of the film stays, to the byte. What it says
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from reelqueue.domain.gui_phrases import CONTENT_FOLLOWS, GUI, HINTS, SPEAKS_OF_ITSELF, Hint
+from reelqueue.domain.phrases import words
 from reelqueue.domain.quoted import without_quotes
 from reelqueue.domain.sentences import Span, clauses, sentences
 
@@ -24,16 +25,21 @@ _MARKER: Final = re.compile(r"\s*(?:(?:[-*•·>#]+|\(?\d{1,2}[.)、])\s+)?")
 _TAIL: Final = re.compile(r"[.!?。！？…]*[”’」』》）)\]\"'*_]*\s*$")
 _PARENTHESES: Final = re.compile(r"[ \t]?\([^()（）]*\)|（[^()（）]*）")
 _SEPARATORS: Final = " \t,，;；—–-"
-_JOINER: Final = re.compile(r"^(?:(?:and|but|so|then|or|while)\b|并且?|然后|而且)[\s,，]*", re.IGNORECASE)
+_JOINER: Final = re.compile(r"(?:(?:and|but|so|then|while)\b|并且?|然后|而且)[\s,，]*", re.IGNORECASE)
 _NEWS: Final = re.compile(r"\b(?:i|we|i['’](?:ve|ll|m)|we['’](?:ve|ll|re))\b|\bha(?:s|ve) been\b|我|已")
 _DEPENDENT: Final = re.compile(
-    r"(?:to|if|when|whenever|while|once|for|in|on|at|from|with|after|before|until|unless|by|via|as|since|so that|that|which|where"
-    r"|and|or|but|then|just|simply|please|next|now|finally|first|second|also|alternatively|otherwise|instead|additionally|here)\b"
-    r"|(?:如|若|当|想|要|待|等|为了|一旦|即|就|便|以|来|可|进行|然后|再|并|从而|选择|或|请|接着|最后|首先)"
+    words(
+        """
+        to|if|when|whenever|while|once|for|in|on|at|from|with|after|before|until|unless|by|via|as|since|so that|that|which
+        where|or|then|just|simply|please|next|now|finally|first|second|also|alternatively|otherwise|instead|additionally|here
+        """
+    )
+    + "|(?:如|若|当|想|要|待|等|为了|一旦|即|就|便|以|来|可|进行|然后|再|从而|选择|或|请|接着|最后|首先)"
 )
 _DEPENDENT_END: Final = re.compile(r"(?:后|时|的话|之前|前)$")
 _SUBJECT: Final = re.compile(
-    r"(?:(?:the|your|our|it|it['’]s|this|that|there|they|these|all|everything)\b.*\b(?:is|are|was|were|will|has|have|now|\w{2,}ed)\b)"
+    r"(?:(?:the|your|our|it|it['’]s|this|that|there|they|these|all|everything)\b"
+    r".*\b(?:is|are|was|were|will|has|have|now|\w{2,}ed)\b)"
     r"|(?:目前|现在|这|该|标题|字幕|音乐|配乐|背景|画面|视频|时间线|片段|特效|效果)"
 )
 _LIST_AHEAD: Final = re.compile(r"\b(?:steps?|options?|ways?|things|following)\b|如下|步骤|方式|以下")
@@ -172,7 +178,7 @@ def _is_gui(clause: str) -> bool:
 
 
 def _hint(clause: str) -> Hint:
-    return next((hint for hint, words in HINTS.items() if words.search(clause)), "edit")
+    return next((hint for hint, pattern in HINTS.items() if pattern.search(clause)), "edit")
 
 
 def _without_asides(raw: str, masked: str, hints: dict[Hint, None]) -> tuple[str, str]:
@@ -219,6 +225,7 @@ def _standing(raw: str, run: list[Span], *, opens: bool) -> str:
 def _leans(clause: str) -> bool:
     """Whether a clause only prepares what follows it: "to change them,"."""
     low = clause.strip(_SEPARATORS).lower()
+    low = low[_match_end(_JOINER, low) :]
     return not _NEWS.search(low) and (_DEPENDENT.match(low) is not None or _DEPENDENT_END.search(low) is not None)
 
 

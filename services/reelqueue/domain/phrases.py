@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - typographic apostrophes are meant
+
 """Word lists as patterns: one alternative a line, so that a rule on words can be read and reviewed."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """What stands in quotation marks is content: a title to show, a name, somebody's words. Rules on words look past it."""
 
 from __future__ import annotations

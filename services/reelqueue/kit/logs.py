@@ -91,7 +91,17 @@ def configure_logs(*, process: str, style: str = "json", level: str = "info", st
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "kombu", "amqp", "celery.redirected", "uvicorn.access", "alembic"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "kombu",
+        "amqp",
+        "celery.redirected",
+        "celery.app.trace",
+        "celery.worker.strategy",
+        "uvicorn.access",
+        "alembic",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.clear_contextvars()
 

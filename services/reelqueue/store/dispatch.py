@@ -65,6 +65,8 @@ WITH turn AS MATERIALIZED (
         SELECT id FROM jobs
         WHERE tenant_id = a.id AND dispatch = 'idle' AND admitted_at IS NULL
         ORDER BY id LIMIT a.most FOR UPDATE SKIP LOCKED) j
+), taken AS MATERIALIZED (
+    SELECT tenant_id, count(*) AS n FROM chosen GROUP BY tenant_id
 ), rung AS (
     UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1, admitted_at = now(), waiting = NULL
     WHERE id = ANY (ARRAY(SELECT id FROM chosen))
@@ -73,7 +75,7 @@ WITH turn AS MATERIALIZED (
     UPDATE tenants t SET
         virtual_time = t.virtual_time + k.n::double precision / t.weight,
         has_waiting = k.n = k.most AND k.n < k.free
-    FROM (SELECT a.id, a.most, a.free, (SELECT count(*) FROM chosen c WHERE c.tenant_id = a.id) AS n FROM allowed a) k
+    FROM (SELECT a.id, a.most, a.free, coalesce(c.n, 0) AS n FROM allowed a LEFT JOIN taken c ON c.tenant_id = a.id) k
     WHERE t.id = k.id
 )
 SELECT id FROM rung

@@ -36,7 +36,6 @@ class Liveness:
                 workers.c.node.endswith(f"@{host}", autoescape=True),
                 workers.c.queues.contains(list(queues)),
                 workers.c.queues.contained_by(list(queues)),
-                workers.c.state != "gone",
                 workers.c.expires_at > func.now(),
             )
         )

@@ -34,8 +34,10 @@ WITH happened AS (
         virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
     WHERE :terminal AND t.id = :tenant_id AND NOT t.has_waiting
       AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
+    RETURNING 1
 )
-SELECT pg_notify('rq_job', :job_id), pg_notify('rq_work', '')
+SELECT pg_notify('rq_job', :job_id),
+       CASE WHEN EXISTS (SELECT FROM sent) OR EXISTS (SELECT FROM woken) THEN pg_notify('rq_work', '') END
 """)
 
 

@@ -27,7 +27,7 @@ ALL = [(scenario, telling) for scenario in OUTCOMES for telling in TELLINGS]
 FEW_BYTES = 100_000
 RISKY = re.compile(rb"\n\n|data:|[\xc0-\xff]")
 # What an example costs is mostly its recording, and that is made once.
-HERE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HERE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 every_recording = pytest.mark.parametrize(("scenario", "telling"), ALL)
 

@@ -127,7 +127,9 @@ def test_a_silent_ending_is_no_error(client: NemoClient, adk: AdkServer, credent
 # --- turns that are cut --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("scenario", "tool"), [("endless_model", "edit_timeline"), ("endless_tool", "wait")])
+@pytest.mark.parametrize(
+    ("scenario", "tool"), [("endless_model", "edit_timeline"), ("endless_tool", "wait"), ("stuck_tool", "wait")]
+)
 def test_an_abort_cancels_the_run_and_keeps_what_was_done(
     scenario: str, tool: str, client: NemoClient, adk: AdkServer, credential: Credential, eventually: Any
 ) -> None:
@@ -135,8 +137,8 @@ def test_an_abort_cancels_the_run_and_keeps_what_was_done(
     cut = cut_when_a_tool_was_called(client, credential, session_id, order(scenario, mark), TurnControl.abort)
     assert (cut.reason, cut.partial.end) == (CutReason.ABORTED, TurnEnd.INTERRUPTED)
     assert set(cut.partial.tools) == {tool}
-    told = [f"Step {number}." for number in range(len(cut.partial.tools))] if scenario == "endless_model" else []
-    assert list(cut.partial.texts) == told
+    told = {"endless_model": [f"Step {number}." for number in range(len(cut.partial.tools))]}
+    assert list(cut.partial.texts) == {**told, "stuck_tool": ["This takes long."]}.get(scenario, [])
     # Contract §5.5: ADK cancels the run, and what its finished steps did stays.
     played = eventually(lambda: when_canceled(adk.played(mark)))
     state = adk.session(session_id)["state"]

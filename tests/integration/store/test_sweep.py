@@ -216,3 +216,18 @@ def test_a_lease_ends_by_the_databases_clock(board, sweep, tenant, database):
     with database.statement() as connection:
         remaining = select(func.min(workers.c.expires_at) - func.now())
         assert connection.execute(remaining).scalar_one() > timedelta(minutes=59)
+
+
+# --- what a live worker gives back ------------------------------------------------------------------------------------
+
+
+def test_a_message_whose_claim_was_not_answered_is_given_back(rows, tenant, sealer, database):
+    message = rows.message(tenant, url="https://x.example/")
+    deliveries = Deliveries(database, sealer)
+    claim = deliveries.claim(message, "wrk_one")
+    assert not deliveries.let_go(message, "wrk_two")
+    assert deliveries.let_go(message, "wrk_one")
+    row = rows.read(messages, message)
+    assert (row["dispatch"], row["lease_owner"], row["lease_epoch"]) == ("idle", None, claim.epoch + 1)
+    assert [bell.id for bell in Dispatch(database).mark_due(Queue.WEBHOOK, 10)] == [message]
+    assert not deliveries.let_go(message, "wrk_one")

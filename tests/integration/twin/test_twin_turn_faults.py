@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """Turns that fail, keep quiet, ask, or meet another turn: what is told, changed and charged."""
 
 import json

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """Agent turns: what is streamed, what is charged, what is changed, and what a lost client changes about it."""
 
 import httpx

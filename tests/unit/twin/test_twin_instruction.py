@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - Chinese punctuation is meant
+
 """How instructions are read, English and Chinese."""
 
 import pytest
