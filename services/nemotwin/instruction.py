@@ -1,4 +1,3 @@
-
 """Read an instruction, English or Chinese, by rule: what it asks for, not yet what will be done about it."""
 
 import re

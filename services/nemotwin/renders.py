@@ -16,7 +16,7 @@ from nemotwin.films import Films
 from nemotwin.ledger import RenderEntry
 from nemotwin.sessions import Session, Sessions
 from nemotwin.settings import Dials
-from nemotwin.storyboard import UnrenderableError, from_draft
+from nemotwin.storyboard import UnrenderableError, from_draft, renderable
 from nemotwin.twists import ProgressStyle, RenderTwist
 
 Status: TypeAlias = Literal["pending", "processing", "completed", "failed", "canceled"]
@@ -120,12 +120,15 @@ class Renders:
     def submit(
         self, session: Session, render_id: str, draft: Any, output: Mapping[str, Any], *, entry: RenderEntry
     ) -> Render:
-        """Accept a render and start on it. A draft without segments fails later.
+        """Accept a render and start on it.
 
-        Refuses an id that was ever used and, where the settings say so, a second open render of a session.
+        Refuses an id that was ever used and, where the settings say so, a draft without segments, which else fails
+        later, and a second open render of a session.
         """
         if render_id in self.by_id:
             raise duplicate(render_id)
+        if self._dials.now.empty_draft == "refused" and not renderable(draft):
+            raise render_refusal(400, "draft has no segments")
         if self._dials.now.renders_per_session == "reject" and self._open_before(session.session_id):
             raise render_refusal(409, "another render of this session is running")
         seconds = random.Random(f"{self._dials.now.seed}/{len(self.by_id)}").uniform(*self._dials.now.span("render"))

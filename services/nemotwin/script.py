@@ -70,7 +70,7 @@ def write(cast: Cast) -> Script:
             return _edit(cast)
         case Intent.ASK | Intent.TALK:
             after = cast.chance.uniform(*cast.settings.span("reply"))
-            words = cast.plan.words or say(cast.plan.wording, chinese=cast.chinese)
+            words = cast.plan.words or say(cast.plan.wording, chinese=cast.chinese, gui=cast.settings.gui_talk)
             return Script((Step(after, _fixed(Draught((events.text(words),)))),))
 
 
@@ -90,11 +90,12 @@ def _generation(cast: Cast) -> Script:
     )
     waiting = events.result(GENERATOR, {"status": "pending", "ticket": clip_id}, call_id)
     done = events.result(GENERATOR, {"status": "ok", "clip_id": clip_id, "duration_ms": plan.duration_ms}, call_id)
+    raw_clip = events.text(say("raw_clip", chinese=cast.chinese, gui=cast.settings.gui_talk))
     steps = [
         Step(0.01 * total, _fixed(opening)),
         Step(0.01 * total, _fixed(Draught((waiting,), role="user"))),
         Step(0.75 * total, _fixed(Draught((done,), role="user")), _raw_clip(cast, clip_id)),
-        Step(0.01 * total, _fixed(Draught((events.text(say("raw_clip", chinese=cast.chinese)),)))),
+        Step(0.01 * total, _fixed(Draught((raw_clip,)))),
     ]
     finishing = _finishing(cast)
     if finishing:
@@ -197,7 +198,8 @@ def _canvas_config(cast: Cast) -> State:
 def _closing(cast: Cast, author: str) -> Callable[[State], Draught]:
     def draught(state: State) -> Draught:
         tracks = tuple(drafts.summary(state["draft"]))
-        return Draught((events.text(say(cast.plan.wording, chinese=cast.chinese, tracks=tracks)),), author=author)
+        words = say(cast.plan.wording, chinese=cast.chinese, tracks=tracks, gui=cast.settings.gui_talk)
+        return Draught((events.text(words),), author=author)
 
     return draught
 

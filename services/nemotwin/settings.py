@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
+from nemotwin.wording import GuiTalk
+
 Amount: TypeAlias = Annotated[int, Field(ge=0)]
 Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
@@ -39,12 +41,15 @@ class Settings:
     """Everything that can be changed while the twin runs, with the defaults of the contract.
 
     Durations are virtual seconds (`contract §6.1`); `instant` makes turns and renders take none at all. A limit of
-    zero seconds is none: sessions do not expire, streams are not cut, result URLs work for ever.
+    zero seconds is none: sessions do not expire, streams are not cut, result URLs work for ever. Stage two of a
+    generation changes the draft once or track by track (`second_stage_edits`), and texts come in pieces when they are
+    asked for, always, or never (`streaming`).
 
     What the contract leaves open: `turns_per_session` says what a second turn meets while one runs in its session (both
     run; 409; or whichever writes second ends with ADK's stale session error), `renders_per_session` the same of a
     second render (both run; it waits; 409), `render_cancel` which renders can be canceled (`ignored`: it says so
-    and goes on; `missing`: there is no such route), and `render_scope` what a token without the scope `render` is
+    and goes on; `missing`: there is no such route), `empty_draft` whether a draft without segments is accepted and
+    fails later, and `render_scope` what a token without the scope `render` is
     refused with at an export.
     """
 
@@ -59,6 +64,7 @@ class Settings:
 
     silent_rate: Chance = 0.30
     trailing_issue_rate: Chance = 0.05
+    gui_talk: GuiTalk = "some"
     second_stage: bool = True
     second_stage_edits: Literal["together", "one_by_one"] = "together"
     on_disconnect: Literal["continue", "cancel"] = "continue"
@@ -76,6 +82,7 @@ class Settings:
     render_shape: Literal["wrapped", "bare", "mixed"] = "wrapped"
     render_url_key: UrlKey = "usual"
     render_words: Literal["usual", "synonyms"] = "usual"
+    empty_draft: Literal["fails", "refused"] = "fails"
     render_cancel: Literal["pending", "open", "ignored", "missing"] = "pending"
     result_url_seconds: Seconds = 0.0
     download: Literal["bytes", "json", "redirect"] = "bytes"

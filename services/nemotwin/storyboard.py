@@ -86,6 +86,15 @@ def from_draft(
     )
 
 
+def renderable(draft: Any) -> bool:
+    """Say whether `from_draft` would find anything to show."""
+    try:
+        from_draft(draft, output={}, pictures={}, fps=1, max_side=64)
+    except UnrenderableError:
+        return False
+    return True
+
+
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)

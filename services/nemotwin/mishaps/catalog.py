@@ -74,6 +74,8 @@ def _http() -> Iterator[Mishap]:
 def _connections() -> Iterator[Mishap]:
     cuts: dict[str, tuple[str, type, tuple[Name, ...], dict[str, Any]]] = {
         "drop": ("the connection ends after some bytes, the work as chosen", connections.Drop, EVERYWHERE, {}),
+        "drop_canceled": ("the same, and the turn never was", connections.Drop, STREAM, {"work": "canceled"}),
+        "drop_partial": ("the same, and half of it was done", connections.Drop, STREAM, {"work": "partial"}),
         "drop_mid_line": ("drop in the middle of a line", connections.DropInside, STREAM, {"place": "line"}),
         "drop_mid_event": ("drop before an event's blank line", connections.DropInside, STREAM, {"place": "event"}),
         "drop_mid_character": ("drop inside UTF-8", connections.DropInside, STREAM, {"place": "character"}),
@@ -93,8 +95,11 @@ def _connections() -> Iterator[Mishap]:
 def _identity() -> Iterator[Mishap]:
     ends, lost, code = identity.TokenEnds, identity.SessionLost, answers.BodyCode
     yield Mishap("token_expires", "the token expires at this call", ends, SIGNED, preset={"how": "expires"})
+    late = {"how": "expires", "when": "after"}
+    yield Mishap("token_expires_after", "the token expires after this call", ends, SIGNED, preset=late)
     yield Mishap("token_revoked", "the token is revoked at this call", ends, SIGNED, preset={"how": "revoked"})
-    yield Mishap("session_lost", "the session is lost at this call, or after it", lost, IN_SESSION)
+    yield Mishap("session_lost", "the session is lost at this call", lost, IN_SESSION)
+    yield Mishap("session_lost_after", "the session is lost after it", lost, IN_SESSION, preset={"when": "after"})
     yield Mishap("session_detail", "ADK's own 404 for a session", identity.SessionDetail, STREAM, contract="§3")
     for by, name in (("client", "anonymous_limit_client"), ("address", "anonymous_limit_ip")):
         preset = {"code": 429, "status": 429, "message": f"too many anonymous tokens for this {by}"}
@@ -136,7 +141,8 @@ def _turns() -> Iterator[Mishap]:
         "stale_session": ("ADK's complaint of two writers", turns.TurnError, {"text": STALE_ERROR}),
         "error_code": ("errorCode without text", turns.ErrorCode, {"text": None}),
         "error_code_with_text": ("errorCode with text", turns.ErrorCode, max_tokens),
-        "code_mid_stream": ("2001 mid-stream, before or after a change", turns.CodeMidStream, {}),
+        "code_mid_stream": ("2001 mid-stream", turns.CodeMidStream, {}),
+        "code_mid_stream_late": ("2001 mid-stream, after a change", turns.CodeMidStream, {"late": True}),
         "silent": ("a change without a word", turns.Quiet, {"silent": True, "idle": False, "trailing": False}),
         "silent_nothing": ("no word and no change", turns.Quiet, {"silent": True, "idle": True, "trailing": False}),
         "nothing_done": ("words without a change", turns.Quiet, {"silent": False, "idle": True, "trailing": False}),

@@ -50,7 +50,8 @@ async def submit(request: Request) -> Response:
         entry.accepted, entry.refusal, entry.status = False, str(refusal.body["error"]), "refused"
         raise
     render.twist(twist)
-    return _reply(caller, render)
+    # As of its beginning: with a fast clock it could be further by now.
+    return _reply(caller, render, now=render.created_at)
 
 
 async def status(request: Request) -> Response:
@@ -117,9 +118,10 @@ def _scoped(caller: Caller) -> None:
         raise render_refusal(int(rule), "token has no render scope")
 
 
-def _reply(caller: Caller, render: Render) -> Response:
+def _reply(caller: Caller, render: Render, *, now: float | None = None) -> Response:
     world = caller.world
-    return JSONResponse(spell(render, world.dials.now, now=world.clock.now(), url=world.renders.url(render)))
+    now = world.clock.now() if now is None else now
+    return JSONResponse(spell(render, world.dials.now, now=now, url=world.renders.url(render)))
 
 
 ROUTES = [

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, literal, update
+from sqlalchemy import ColumnElement, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from reelqueue.domain.channels import JOB, WORK
 from reelqueue.domain.claims import Change, Claim, ClaimLost
-from reelqueue.domain.jobs import Job, queue_of
+from reelqueue.domain.jobs import Job, WaitingReason, queue_of
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
-from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
+from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_from, waiting_json
 from reelqueue.store.tables import jobs
+
+_TO_BE_CANCELED = jobs.c.cancel_requested_at.is_not(None)
 
 
 class Claims:
@@ -31,11 +33,18 @@ class Claims:
         """Take a job whose bell was rung.
 
         `None` means: not ours to take. It was claimed already (a bell rung twice), it waits for something else, or it
-        ended. Of two workers with the same bell exactly one gets the claim.
+        ended. Of two workers with the same bell exactly one gets the claim. The row waits no more; the claim's job still
+        says what for, so that waiting on for the same reason keeps its beginning.
         """
+        rung = (
+            select(jobs.c.id, jobs.c.waiting)
+            .where(jobs.c.id == job_id, jobs.c.dispatch == "rung")
+            .with_for_update()
+            .cte("rung")
+        )
         statement = (
             update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.dispatch == "rung")
+            .where(jobs.c.id == rung.c.id)
             .values(
                 dispatch="held",
                 lease_owner=worker_id,
@@ -45,11 +54,13 @@ class Claims:
                 waiting=None,
                 started_at=func.coalesce(jobs.c.started_at, func.now()),
             )
-            .returning(*JOB_COLUMNS)
+            .returning(*JOB_COLUMNS, rung.c.waiting.label("waited"))
         )
         with self._database.statement() as connection:
             row = connection.execute(statement).mappings().first()
-        return None if row is None else Claim(job=job_from(row), worker_id=worker_id)
+        if row is None:
+            return None
+        return Claim(job=replace(job_from(row), waiting=waiting_from(row["waited"])), worker_id=worker_id)
 
     def apply(self, claim: Claim, change: Change) -> Job:
         """Write a change with its event and its webhook messages, all or nothing. Returns the job as it now stands.
@@ -117,8 +128,10 @@ def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
 
 def _wake(change: Change) -> tuple[ColumnElement[Any], ...]:
     """A notice to the dispatcher when the job is due before it would look by itself."""
-    soon = change.hold == "release" and change.due_s is not None and change.due_s < SWEEP_S
-    return (func.pg_notify(WORK, ""),) if soon else ()
+    if change.hold != "release":
+        return ()
+    soon = change.due_s is not None and change.due_s < SWEEP_S
+    return (func.pg_notify(WORK, "") if soon else case((_TO_BE_CANCELED, func.pg_notify(WORK, ""))),)
 
 
 def _values(change: Change) -> Mapping[str, Any]:
@@ -154,7 +167,14 @@ def _hold(change: Change) -> dict[str, Any]:
         case "keep":
             return {}
         case "release":
-            due = None if change.due_s is None else func.now() + timedelta(seconds=change.due_s)
-            return {"dispatch": "idle", "lease_owner": None, "due_at": due}
+            return {"dispatch": "idle", "lease_owner": None, "due_at": _due(change)}
         case "end":
             return {"dispatch": "done", "lease_owner": None, "due_at": None, "finished_at": func.now()}
+
+
+def _due(change: Change) -> ColumnElement[Any] | None:
+    """When the job is due; at once if its owner asked for a cancel while it was held, unless the cancel is what fails."""
+    due = None if change.due_s is None else func.now() + timedelta(seconds=change.due_s)
+    if change.waiting is not None and change.waiting.reason is WaitingReason.RETRY:
+        return due
+    return case((_TO_BE_CANCELED, func.now()), else_=due)

@@ -65,7 +65,7 @@ def job_from(row: RowMapping) -> Job:
         customer=row["customer"],
         webhook_url=row["webhook_url"],
         progress=row["progress"],
-        waiting=_waiting_from(row["waiting"]),
+        waiting=waiting_from(row["waiting"]),
         receipts=tuple(row["receipts"]),
         result=None if row["result"] is None else Result(**row["result"]),
         error=None if row["error"] is None else JobError(**row["error"]),
@@ -83,7 +83,8 @@ def job_from(row: RowMapping) -> Job:
     )
 
 
-def _waiting_from(value: Mapping[str, Any] | None) -> Waiting | None:
+def waiting_from(value: Mapping[str, Any] | None) -> Waiting | None:
+    """A `Waiting` out of its column."""
     if value is None:
         return None
     return Waiting(

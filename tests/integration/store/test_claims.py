@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -15,15 +16,20 @@ from reelqueue.domain.jobs import (
     Billing,
     EventType,
     JobError,
+    Queue,
     Result,
     Status,
     Waiting,
     WaitingReason,
+    queue_of,
 )
-from reelqueue.domain.verdicts import Learned
+from reelqueue.domain.retries import RetryPolicy
+from reelqueue.domain.rulings import Rules, rule
+from reelqueue.domain.verdicts import Learned, Snooze
 from reelqueue.errors import StateConflict
 from reelqueue.kit.ids import new_id
 from reelqueue.store.claims import Claims
+from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.projects import Projects
@@ -93,16 +99,50 @@ def test_nothing_is_claimed_without_a_bell(claims, board, tenant, status):
     assert claims.claim(new_id("job"), WORKER) is None
 
 
-def test_each_claim_raises_the_epoch_and_clears_what_it_waited_for(claims, board, tenant):
-    waiting = {"reason": "its_turn", "since": "2026-01-01T00:00:00Z", "until": None, "detail": None}
-    job_id = board.job(tenant, waiting=waiting)
+def test_each_claim_raises_the_epoch(claims, board, tenant):
+    job_id = board.job(tenant)
     for epoch in (1, 2, 3):
         board.ring(job_id)
         claim = claims.claim(job_id, WORKER)
         assert claim.epoch == epoch
-        assert claim.job.waiting is None
         assert claim.job.started_at is not None
         board.write(job_id, dispatch="idle", lease_owner=None)
+
+
+def test_a_job_that_is_worked_on_waits_for_nothing_and_waiting_on_keeps_its_beginning(claims, board, tenant):
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    waiting = {"reason": "render", "since": began.isoformat(), "until": None, "detail": None}
+    job_id = board.job(tenant, Status.RENDERING, waiting=waiting)
+    board.ring(job_id)
+    claim = claims.claim(job_id, WORKER)
+    assert board.read(job_id)["waiting"] is None
+    assert claim.job.waiting == Waiting(reason=WaitingReason.RENDER, since=began)
+    rules = Rules(retries=RetryPolicy(max_attempts=3, base_s=1, cap_s=1))
+    snooze = Snooze(30, WaitingReason.RENDER)
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    asleep = claims.apply(claim, rule(claim.job, snooze, rules, now=now, rng=random.Random(1)))
+    assert (asleep.waiting.since, asleep.waiting.until) == (began, now + timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("due_s", [3600, None])
+def test_a_job_whose_cancel_was_asked_for_while_it_was_held_does_not_sleep_on_it(
+    claims, board, tenant, database, due_s
+):
+    claim = board.held(tenant, WORKER, Status.INSTRUCTING)
+    Jobs(database).request_cancel(tenant, claim.job.id)
+    to = Status.REQUIRES_INPUT if due_s is None else Status.INSTRUCTING
+    claims.apply(claim, Change(origin=Status.INSTRUCTING, to=to, hold="release", due_s=due_s))
+    [bell] = Dispatch(database).mark_due(queue_of(to), 10)
+    assert claims.claim(bell.id, WORKER).job.cancel_requested_at is not None
+
+
+def test_a_cancel_that_fails_is_tried_again_no_faster_than_anything_else(claims, board, tenant, database):
+    claim = board.held(tenant, WORKER, Status.INSTRUCTING)
+    Jobs(database).request_cancel(tenant, claim.job.id)
+    waiting = Waiting(reason=WaitingReason.RETRY, since=datetime(2026, 1, 1, tzinfo=UTC))
+    again = Change(origin=Status.INSTRUCTING, to=Status.INSTRUCTING, hold="release", due_s=3600, waiting=waiting)
+    claims.apply(claim, again)
+    assert Dispatch(database).mark_due(Queue.STREAM, 10) == []
 
 
 def test_a_claim_brings_the_inputs_in_order(claims, board, tenant):

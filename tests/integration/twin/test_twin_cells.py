@@ -13,7 +13,7 @@ FOREVER = {"hang", "hang_after"}
 PATIENCE = 0.4
 """How long a caller waits for an answer that never comes."""
 
-ENDS = {"token_expires", "token_revoked", "session_lost"}
+ENDS = {"token_expires", "token_expires_after", "token_revoked", "session_lost", "session_lost_after"}
 """These end the token or the session for good."""
 
 

@@ -280,6 +280,13 @@ def test_a_draft_without_segments_fails(user):
     assert data["error"] == "draft has no segments"
 
 
+def test_a_draft_without_segments_is_refused_at_once_if_so_set(twin, user):
+    twin.settings(empty_draft="refused")
+    answer = user.session().submit()
+    assert (answer.status_code, answer.json()) == (400, {"success": False, "error": "draft has no segments"})
+    assert twin.ledger()["renders"][0]["accepted"] is False
+
+
 def test_an_unknown_render_and_an_early_download(twin, user):
     assert user.get("/api/render/proxy/lambda/nothing").status_code == 404
     twin.settings(speed=1)

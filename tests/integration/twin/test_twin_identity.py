@@ -94,7 +94,7 @@ def test_a_token_that_ends_in_the_middle_of_a_poll_loop(twin, user, fault, statu
 
 
 def test_a_token_that_ends_between_two_calls(twin, user):
-    twin.fault("create_session", "token_expires", when="after")
+    twin.fault("create_session", "token_expires_after")
     project = user.session()
     assert user.post("/run_sse", json=project.body("hi")).json()["code"] == 1001
 
@@ -139,7 +139,7 @@ def test_a_session_that_is_lost_at_a_turn(twin, user, rule):
 
 def test_a_session_that_is_lost_after_the_upload(twin, user):
     project = user.session()
-    twin.fault("upload", "session_lost", when="after")
+    twin.fault("upload", "session_lost_after")
     assert project.upload(("a.png", b"x"))["code"] == 0
     assert user.post("/run_sse", json=project.body("animate this photo")).json()["code"] == 1002
     other = user.project()

@@ -1,4 +1,3 @@
-
 """Turns that fail, keep quiet, ask, or meet another turn: what is told, changed and charged."""
 
 import json
@@ -27,7 +26,7 @@ def frames(received):
         ("error_code", {}, False),
         ("error_code_with_text", {"late": True}, True),
         ("code_mid_stream", {}, False),
-        ("code_mid_stream", {"late": True}, True),
+        ("code_mid_stream_late", {}, True),
     ],
 )
 @pytest.mark.parametrize(("message", "kind", "amount"), [(EDIT, "edit", 50), ("animate this photo", "generate", 100)])

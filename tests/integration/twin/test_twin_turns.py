@@ -1,4 +1,3 @@
-
 """Agent turns: what is streamed, what is charged, what is changed, and what a lost client changes about it."""
 
 import httpx

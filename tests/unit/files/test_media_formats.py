@@ -83,7 +83,7 @@ def test_unknown_content_without_an_extension():
         look(b"plain text, of no format at all")
 
 
-@pytest.mark.parametrize("extension", set(FORMATS) - {"gif", "jpg", "jpeg", "mp3", "aac"})
+@pytest.mark.parametrize("extension", sorted(set(FORMATS) - {"gif", "jpg", "jpeg", "mp3", "aac"}))
 def test_a_file_cut_anywhere_is_refused(extension: str):
     whole = media.SAMPLES[extension]()
     for length in range(1, len(whole)):

@@ -11,12 +11,12 @@ CONTRACT = {
     "HTTP": """400 401 402 403 404 408 409 413 422 429 500 502 503 504 500_after 502_after 504_after
         1001 1002 1010 1011 2001 4001 4002 empty_body truncated_json invalid_json html_page huge_body
         wrong_content_type redirect slow_headers slow_body hang hang_after refused reset_before reset_after""",
-    "auth": "token_expires token_revoked anonymous_limit_client anonymous_limit_ip",
-    "session": "session_lost session_detail",
-    "SSE": """drop drop_mid_event drop_mid_character drop_mid_line silence heartbeats_only long_turn
-        turn_error turn_error_late turn_error_unescaped turn_error_newline turn_error_details
-        error_code error_code_with_text code_mid_stream partials_only aggregates_only duplicate_events unknown_events
-        tiny_chunks one_chunk crlf no_final_blank_line bom huge_event multi_line_data
+    "auth": "token_expires token_expires_after token_revoked anonymous_limit_client anonymous_limit_ip",
+    "session": "session_lost session_lost_after session_detail",
+    "SSE": """drop drop_canceled drop_partial drop_mid_event drop_mid_character drop_mid_line silence heartbeats_only
+        long_turn turn_error turn_error_late turn_error_unescaped turn_error_newline turn_error_details
+        error_code error_code_with_text code_mid_stream code_mid_stream_late partials_only aggregates_only
+        duplicate_events unknown_events tiny_chunks one_chunk crlf no_final_blank_line bom huge_event multi_line_data
         empty_stream empty_stream_done empty_stream_running json_reply json_reply_done""",
     "agent": "silent silent_nothing nothing_done trailing_issue trailing_issue_only question",
     "state": """state_lag state_missing_keys state_missing_draft draft_string strange_draft huge_draft media_by_key""",

@@ -93,6 +93,20 @@ def test_a_stopped_film_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_film_can_be_made_anew_while_the_old_one_is_being_given_up(tmp_path):
+    board = Storyboard(width=64, height=64, fps=12, shots=(Shot(None, 9.0),), captions=(), volume=0.0)
+    path, again = tmp_path / "film.mp4", threading.Event()
+
+    def progress(share):
+        if share > 0.7 and not again.is_set():
+            again.set()
+            film.make(board, path, progress=lambda _share: None, stop=threading.Event())
+
+    film.make(board, path, progress=progress, stop=threading.Event())
+    assert again.is_set()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_pictures_fill_the_frame_whatever_they_are(pictures, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a picture")

@@ -1,4 +1,3 @@
-
 """How instructions are read, English and Chinese."""
 
 import pytest
