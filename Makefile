@@ -70,7 +70,8 @@ lock: $(READY) ## Pin the dependencies again, with their hashes.
 	$(RUN) pip install --quiet --disable-pip-version-check uv
 	$(RUN) uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml --output-file requirements.lock
 	$(RUN) uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras pyproject.toml --output-file requirements-dev.lock
+	$(RUN) uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate tests/adk/requirements.in --output-file requirements-adk.lock
 	$(RUN) reelqueue.dev.locks
 
 clean: ## Delete what the commands above made.
-	rm -rf $(VENV) .demo .dev out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .dev out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache

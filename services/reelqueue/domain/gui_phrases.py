@@ -1,4 +1,3 @@
-
 """How the agent talks to somebody in front of a screen, English and Chinese (contract §10.2).
 
 All of it is about what a *user* is told to do: an order at the beginning of a clause, or "you can …". The same words

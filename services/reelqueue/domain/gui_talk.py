@@ -1,4 +1,3 @@
-
 """Agent text for somebody who has no screen (contract §10.2).
 
 The upstream answers as if there were an editor to click in. What it says of the film stays, to the byte. What it says

@@ -1,4 +1,3 @@
-
 """Word lists as patterns: one alternative a line, so that a rule on words can be read and reviewed."""
 
 from __future__ import annotations

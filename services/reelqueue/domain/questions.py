@@ -1,4 +1,3 @@
-
 """Whether the agent wants something of the owner, or is only polite. By rule, English and Chinese.
 
 A question pauses the job until its owner answers, so a courtesy taken for a question costs hours, and a question taken

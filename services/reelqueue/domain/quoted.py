@@ -1,4 +1,3 @@
-
 """What stands in quotation marks is content: a title to show, a name, somebody's words. Rules on words look past it."""
 
 from __future__ import annotations

@@ -127,9 +127,9 @@ def _words(
         yield "Nothing changed"
     if extra:
         yield f"Not asked for: {'; '.join(track_text(track) for track in extra[:MOST_CHANGES])}"
-    if after is not None and before.available is not None and after.available is not None:
-        if before.available != after.available:
-            yield f"Credits {before.available:g} -> {after.available:g}"
+    known = after is not None and before.available is not None and after.available is not None
+    if after is not None and known and before.available != after.available:
+        yield f"Credits {before.available:g} -> {after.available:g}"
 
 
 def _credits(before: Snapshot, after: Snapshot | None) -> dict[str, float | None]:

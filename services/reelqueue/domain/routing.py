@@ -1,4 +1,3 @@
-
 """Where a message goes: export, credits, status and upload are handled here and free; everything else is the agent's.
 
 The table is the upstream's own (contract §10.1). Its keywords are read as phrases, clause by clause: a keyword counts

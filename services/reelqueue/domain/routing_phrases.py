@@ -1,4 +1,3 @@
-
 """The words by which a message is known to want no agent, English and Chinese (contract §10.1).
 
 For each intent: what names it, and what else may stand in such a message. A clause that says anything beyond that is

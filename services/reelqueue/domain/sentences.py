@@ -1,4 +1,3 @@
-
 """Where sentences and clauses begin and end, English and Chinese. All of it keeps every character in its place.
 
 Texts come with their quotations blanked out (`quoted.without_quotes`), so that what is quoted is never cut.

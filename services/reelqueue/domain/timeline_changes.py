@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from reelqueue.domain.pairing import Pairing, pair_up
@@ -108,7 +109,7 @@ def _kind_key(track: Track) -> tuple[Kind, int | None]:
 
 
 def _is_reordered(places: Sequence[int]) -> bool:
-    return any(later < earlier for earlier, later in zip(places, places[1:], strict=False))
+    return any(later < earlier for earlier, later in pairwise(places))
 
 
 def _track_changes(old: Track, new: Track) -> Iterator[Change]:

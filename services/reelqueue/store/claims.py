@@ -33,8 +33,8 @@ class Claims:
         """Take a job whose bell was rung.
 
         `None` means: not ours to take. It was claimed already (a bell rung twice), it waits for something else, or it
-        ended. Of two workers with the same bell exactly one gets the claim. The row waits no more; the claim's job still
-        says what for, so that waiting on for the same reason keeps its beginning.
+        ended. Of two workers with the same bell exactly one gets the claim. The row waits no more; the claim's job
+        still says what for, so that waiting on for the same reason keeps its beginning.
         """
         rung = (
             select(jobs.c.id, jobs.c.waiting)
@@ -173,7 +173,7 @@ def _hold(change: Change) -> dict[str, Any]:
 
 
 def _due(change: Change) -> ColumnElement[Any] | None:
-    """When the job is due; at once if its owner asked for a cancel while it was held, unless the cancel is what fails."""
+    """When the job is due. At once if its owner asked for a cancel meanwhile, unless it is the cancel that fails."""
     due = None if change.due_s is None else func.now() + timedelta(seconds=change.due_s)
     if change.waiting is not None and change.waiting.reason is WaitingReason.RETRY:
         return due

@@ -132,8 +132,8 @@ def test_a_job_whose_cancel_was_asked_for_while_it_was_held_does_not_sleep_on_it
     Jobs(database).request_cancel(tenant, claim.job.id)
     to = Status.REQUIRES_INPUT if due_s is None else Status.INSTRUCTING
     claims.apply(claim, Change(origin=Status.INSTRUCTING, to=to, hold="release", due_s=due_s))
-    [bell] = Dispatch(database).mark_due(queue_of(to), 10)
-    assert claims.claim(bell.id, WORKER).job.cancel_requested_at is not None
+    assert claim.job.id in {bell.id for bell in Dispatch(database).mark_due(queue_of(to), 1000)}
+    assert claims.claim(claim.job.id, WORKER).job.cancel_requested_at is not None
 
 
 def test_a_cancel_that_fails_is_tried_again_no_faster_than_anything_else(claims, board, tenant, database):
@@ -142,7 +142,7 @@ def test_a_cancel_that_fails_is_tried_again_no_faster_than_anything_else(claims,
     waiting = Waiting(reason=WaitingReason.RETRY, since=datetime(2026, 1, 1, tzinfo=UTC))
     again = Change(origin=Status.INSTRUCTING, to=Status.INSTRUCTING, hold="release", due_s=3600, waiting=waiting)
     claims.apply(claim, again)
-    assert Dispatch(database).mark_due(Queue.STREAM, 10) == []
+    assert claim.job.id not in {bell.id for bell in Dispatch(database).mark_due(Queue.STREAM, 1000)}
 
 
 def test_a_claim_brings_the_inputs_in_order(claims, board, tenant):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes.twin import ATTRIBUTION, User, texts
+from fakes.twin import ATTRIBUTION, User, texts, until
 
 DRAFT = {"t": [{"tt": 0, "sg": [{"d": 500}]}]}
 BALANCE = "/api/credits/balance/simple"
@@ -155,13 +155,18 @@ def test_adks_own_words_for_a_session_that_is_there(twin, user):
     assert texts(project.events("hello"))
 
 
-def test_a_turn_keeps_its_session_from_going_idle(twin, user):
-    twin.settings(session_idle_seconds=60.0)
+def test_a_session_is_not_idle_while_a_turn_runs_in_it(twin, user):
+    twin.settings(session_idle_seconds=600.0, generation_seconds=(1000.0, 1000.0), speed=1)
     project = user.project()
-    twin.settings(generation_seconds=(100.0, 100.0))
-    project.say("animate this photo")
-    twin.settings(speed=1)
-    twin.control("clock", advance=50)
+    body = project.body("animate this photo")
+    with twin.http.stream("POST", "/run_sse", json=body, headers=user.headers):
+        pass
+
+    def ended():
+        twin.control("clock", advance=100)
+        return project.turns()[-1]["outcome"] == "completed"
+
+    until(ended)
     assert project.state()["draft"]
-    twin.control("clock", advance=61)
+    twin.control("clock", advance=601)
     assert user.post("/run_sse", json=project.body("hi")).json()["code"] == 1002

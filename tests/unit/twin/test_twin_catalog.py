@@ -33,36 +33,37 @@ def test_it_has_every_fault_of_the_contract_and_no_other():
     assert sorted(CATALOG) == sorted(" ".join(CONTRACT.values()).split())
 
 
-@pytest.mark.parametrize("name", CATALOG)
-def test_a_row_is_complete(name):
-    mishap = CATALOG[name]
-    assert mishap.name == name
-    assert mishap.says
-    assert mishap.contract.startswith("§")
-    assert mishap.endpoints
-    assert set(mishap.endpoints) <= set(NAMES)
-    assert set(mishap.schema) == set(mishap.parameters)
-    assert not set(mishap.parameters) & set(mishap.preset)
-    assert mishap.kind.__doc__
+def test_every_row_is_complete():
+    for name, mishap in CATALOG.items():
+        assert mishap.name == name
+        assert mishap.says, name
+        assert mishap.contract.startswith("§"), name
+        assert mishap.endpoints, name
+        assert set(mishap.endpoints) <= set(NAMES), name
+        assert set(mishap.schema) == set(mishap.parameters), name
+        assert not set(mishap.parameters) & set(mishap.preset), name
+        assert mishap.kind.__doc__, name
 
 
-@pytest.mark.parametrize("name", CATALOG)
-def test_a_fault_can_be_armed_by_its_name_alone(name):
+def test_every_fault_can_be_armed_by_its_name_alone():
     faults = Faults(CATALOG)
-    for endpoint in CATALOG[name].endpoints:
-        armed = faults.arm(name, endpoint, count=1, after=0, params={})
+    for name, mishap in CATALOG.items():
+        armed = faults.arm(name, mishap.endpoints[0], count=1, after=0, params={})
         view = armed.view()
         assert view["fault"] == name
-        for key, value in CATALOG[name].preset.items():
-            assert view["params"][key] == value
+        for key, value in mishap.preset.items():
+            assert view["params"][key] == value, name
         assert TypeAdapter(dict).dump_json(view)
 
 
-@pytest.mark.parametrize("name", CATALOG)
-def test_a_fault_makes_sense_nowhere_else(name):
-    for endpoint in set(NAMES) - set(CATALOG[name].endpoints):
-        with pytest.raises(UnknownFaultError, match="makes sense at"):
-            Faults(CATALOG).arm(name, endpoint, count=1, after=0, params={})
+def test_a_fault_makes_sense_nowhere_else():
+    refused = 0
+    for name, mishap in CATALOG.items():
+        for endpoint in set(NAMES) - set(mishap.endpoints):
+            with pytest.raises(UnknownFaultError, match="makes sense at"):
+                Faults(CATALOG).arm(name, endpoint, count=1, after=0, params={})
+            refused += 1
+    assert refused > len(CATALOG)
 
 
 def test_everywhere_is_where_it_makes_sense():
