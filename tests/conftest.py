@@ -20,6 +20,7 @@ def pytest_configure() -> None:
     faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by the directory it lies in, so that `-m unit` needs no decorators."""
     for item in items:
