@@ -241,14 +241,19 @@ def _stream(customer: Customer, job_id: str, *, last_event_id: int = 0) -> Itera
 
 
 def test_what_is_refused_leaves_nothing_behind(
-    stack: LiveStack, customer: Customer, customers: Customers, twin: Twin, photo: File, marker: str
+    stack: LiveStack,
+    customer: Customer,
+    customers: Customers,
+    twin: Twin,
+    photo: File,
+    marker: str,
+    eventually: Eventually,
 ) -> None:
     other = customers.make()
     with twin.settings(instant=True):
         theirs = other.submit(instruction=create(new_marker()))
     nobody = httpx.Client(base_url=stack.base_url, trust_env=False)
     words = {"instruction": animate(marker)}
-    files_before = _files(stack)
     refused = [
         (nobody.post("/v1/jobs", json=words), 401, "authentication_required"),
         (customer.post(**words, colour="red"), 422, "validation_failed"),
@@ -266,10 +271,12 @@ def test_what_is_refused_leaves_nothing_behind(
     assert got == [(status, code) for _, status, code in refused]
     assert {answer.headers["content-type"] for answer, _, _ in refused} == {"application/problem+json"}
     assert stack.sql("SELECT id FROM jobs WHERE tenant_id = %s", customer.id) == []
-    assert _files(stack) == files_before
+    assert _files(stack, customer.id) == set()
     assert twin.turns(marker) == []
     other.succeeded(theirs["id"])
+    eventually(lambda: not list((stack.data / "files" / "tmp").glob("*")))
 
 
-def _files(stack: LiveStack) -> set[Path]:
-    return {path for path in (stack.data / "files").rglob("*") if path.is_file() and "results" not in path.parts}
+def _files(stack: LiveStack, tenant: str) -> set[Path]:
+    """What is kept of a tenant."""
+    return {path for path in (stack.data / "files" / "t" / tenant).rglob("*") if path.is_file()}
