@@ -115,7 +115,7 @@ def in_pieces(event: Event, *, style: Literal["new", "old"], new_id: Callable[[]
     content = event.get("content", {})
     if content.get("role") != "model":
         return [event]
-    cut = [piece for part in content["parts"] for piece in _cut(part, style=style, new_id=new_id)]
+    cut = [piece for part in content["parts"] for piece in _cut(part, style=style)]
     if not cut:
         return [event]
     early = {name: value for name, value in event.items() if name not in {"finishReason", "longRunningToolIds"}}
@@ -127,12 +127,24 @@ def in_pieces(event: Event, *, style: Literal["new", "old"], new_id: Callable[[]
     return [*pieces, event | {"partial": False} if style == "new" else event]
 
 
-def _cut(part: Part, *, style: Literal["new", "old"], new_id: Callable[[], str]) -> list[Part]:
+def judged(event: Event) -> Event:
+    """Return an event as ADK 2.x passes it on: what the model ended without an answer is marked, though no error."""
+    content = event.get("content")
+    if content is None or content["role"] != "model" or any(_answers(part) for part in content["parts"]):
+        return event
+    return event | {"errorCode": "MODEL_RETURNED_NO_CONTENT", "errorMessage": "The model returned no content."}
+
+
+def _answers(part: Part) -> bool:
+    return "functionCall" in part or bool(not part.get("thought") and part.get("text", "").strip())
+
+
+def _cut(part: Part, *, style: Literal["new", "old"]) -> list[Part]:
     if words := part.get("text"):
         middle = len(words) // 2
         return [part | {"text": piece} for piece in (words[:middle], words[middle:]) if piece]
     if "functionCall" in part and style == "new":
-        return [{"functionCall": part["functionCall"] | {"id": f"adk-{new_id()}"}}]
+        return [{"functionCall": part["functionCall"] | {"id": f"adk-early-{part['functionCall']['id']}"}}]
     return []
 
 

@@ -43,7 +43,8 @@ class Settings:
     Durations are virtual seconds (`contract §6.1`); `instant` makes turns and renders take none at all. A limit of
     zero seconds is none: sessions do not expire, streams are not cut, result URLs work for ever. Stage two of a
     generation changes the draft once or track by track (`second_stage_edits`), and texts come in pieces when they are
-    asked for, always, or never (`streaming`).
+    asked for, always, or never (`streaming`). As ADK `2` the twin marks a silent ending with an `errorCode`, and gives
+    the pieces of an event the id of the whole (`contract §5.3`, `§5.4`).
 
     What the contract leaves open: `turns_per_session` says what a second turn meets while one runs in its session (both
     run; 409; or whichever writes second ends with ADK's stale session error), `renders_per_session` the same of a
@@ -73,6 +74,7 @@ class Settings:
     renders_per_session: Literal["allow", "queue", "reject"] = "allow"
 
     dialect: Literal["adk", "flat"] = "adk"
+    adk: Literal["1", "2"] = "1"
     heartbeat: HeartbeatSpelling = "type"
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     streaming: Literal["asked", "always", "never"] = "asked"

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from nemotwin.clock import Clock
-from nemotwin.events import Event, Scribe, flat, in_pieces
+from nemotwin.events import Event, Scribe, flat, in_pieces, judged
 from nemotwin.exchange import Exchange
 from nemotwin.framing import frame
 from nemotwin.settings import Dials, HeartbeatSpelling
@@ -35,9 +35,11 @@ def encode(event: Event | bytes, scribe: Scribe, dials: Dials, *, streaming: boo
         return [event]
     if settings.dialect == "flat":
         return [frame(payload) for payload in flat(event)]
+    newest = settings.adk == "2"
     if streaming:
-        return [frame(piece) for piece in in_pieces(event, style=settings.aggregate, new_id=scribe.new_id)]
-    return [frame(event)]
+        new_id = (lambda: str(event["id"])) if newest else scribe.new_id
+        return [frame(piece) for piece in in_pieces(event, style=settings.aggregate, new_id=new_id)]
+    return [frame(judged(event) if newest else event)]
 
 
 class TurnStream(Response):

@@ -80,6 +80,18 @@ class JobRows:
             )
             connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(has_waiting=True))
 
+    def late(self, tenant_id: str, count: int) -> list[str]:
+        """That many jobs whose `finish_by` has passed, each with its first event and a bell that was rung."""
+        made = text(
+            "WITH made AS (INSERT INTO jobs (id, tenant_id, instructions, billing, finish_by, dispatch, bell_at,"
+            " admitted_at) SELECT 'job_' || substr(md5(:tenant), 1, 8) || lpad(n::text, 18, '0'), :tenant, '[\"x\"]',"
+            " '{}', now() - interval '1 s', 'rung', now(), now() FROM generate_series(1, CAST(:count AS integer)) n"
+            " RETURNING id), told AS (INSERT INTO job_events (id, job_id, seq, tenant_id, type)"
+            " SELECT 'evt_' || substr(id, 5), id, 1, :tenant, 'job.queued' FROM made) SELECT id FROM made ORDER BY id"
+        )
+        with self.database.statement() as connection:
+            return list(connection.execute(made, {"tenant": tenant_id, "count": count}).scalars())
+
     def worker(self, *queues: str, capacity: int = 100, alive_s: float = 30, state: str = "working") -> str:
         worker_id = new_id("worker")
         with self.database.statement() as connection:

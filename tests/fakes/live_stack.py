@@ -166,6 +166,15 @@ class LiveStack:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
+    @contextmanager
+    def unattended(self) -> Iterator[None]:
+        """For the length of the block nothing that dies is started again."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     def wait_revived(self, role: str, old_pid: int, timeout: float = 60.0) -> int:
         """Wait until the supervisor has started a role again; returns the new process id."""
         return wait_until(lambda: self._new_pid(role, old_pid), timeout, interval=0.05)

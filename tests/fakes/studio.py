@@ -115,8 +115,12 @@ class Killed(BaseException):
     """The process is gone. Nothing of ours catches it."""
 
 
+READS = frozenset({"find", "credential", "pick", "cooled_in", "newest", "balance", "state", "render_report"})
+"""Calls that change nothing: whoever dies after one has died after the last that did."""
+
+
 class Wire:
-    """Counts the calls that leave a worker, to the database or to the upstream, and kills it after one of them."""
+    """Counts what a worker does to the database or to the upstream, and kills it after one of those calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -142,7 +146,7 @@ class _Wired:
 
     def __getattr__(self, method: str) -> Any:
         found = getattr(self._target, method)
-        if not callable(found) or method in {"turn_failure", "refreshing"}:
+        if not callable(found) or method in READS | {"turn_failure", "refreshing"}:
             return found
 
         def call(*arguments: Any, **named: Any) -> Any:

@@ -32,10 +32,10 @@ _MODAL: Final = either(
     only|still|now|also|then|simply|just|always|easily|directly|manually
     """
 )
-_YOU: Final = rf"you(?:['’](?:ll|d|re))?\s+(?:{_MODAL}\s+)*"
+_YOU: Final = rf"you(?:['’](?:ll|d|re))?\s+(?:{_MODAL}\s+)*+"
 _ORDER: Final = either(
     rf"""
-    ^[\W\d_]*(?:{_ADVERB}[\s,]+)*(?:{_YOU})?
+    ^[\W\d_]*(?:{_ADVERB}[\s,]+)*+(?:{_YOU})?
     \b{_YOU}
     \b(?:by|simply|after|before|when|once|if|until)\s+(?:{_YOU})?
     """
@@ -105,10 +105,10 @@ _ENGLISH: Final = either(
 _HAN_ADVERB: Final = either(
     """
     请|先|再|然后|接着|最后|直接|只需要?|只要|需要|可以|可|也可以|也可|还可以|您|你|就|即|并|或者?|或是|随时|现在|通过
-    在此|手动|自行|轻松|想要|要|用鼠标|用手指|如需|如果|若|当|以|来
+    手动|自行|轻松|想要|要|用鼠标|用手指|如需|如果|若|当|以|来
     """
 )
-_HAN_ORDER: Final = rf"(?:^[\W\d_]*(?:{_HAN_ADVERB})*|[您你](?:{_HAN_ADVERB})*)"
+_HAN_ORDER: Final = rf"(?:^[\W\d_]*{_HAN_ADVERB}*+|[您你]{_HAN_ADVERB}*+)"
 _HAN_SURFACE: Final = either(
     """
     面板|菜单|按钮|选项卡|标签页?|工具栏|侧边栏|侧栏|编辑器|时间[线轴]|轨道区|播放器|设置|偏好|控制台|仪表[盘板]|工作台
@@ -127,7 +127,7 @@ _CHINESE: Final = either(
     {_HAN_ORDER}(?:打开|開啟|开启|展开)(?!了|过){_SHORT}{_HAN_SURFACE}
     {_HAN_ORDER}(?:[将把]{_SHORT})?(?:拖拽|拖动|拖放|拖曳|拖到|拖入|拖进|拖至)(?!了|过)
     {_HAN_ORDER}在{_SHORT}{_HAN_SURFACE}[^。！？，]{{0,6}}(?:预览|查看|播放|观看|调整|修改|编辑|剪辑|移动|拖|选择|找到)
-    [您你](?:{_HAN_ADVERB})*(?:预览|導出|导出|下载)
+    [您你]{_HAN_ADVERB}*+(?:预览|導出|导出|下载)
     {_HAN_ORDER}(?:使用|找到|选择|选中){_SHORT}(?:按钮|图标|菜单|滑块|面板|工具栏|选项卡|下拉)
     {_HAN_ORDER}(?:查看|检查|前往|进入|登录|管理|升级)(?:您的?|你的?)?(?:当前)?{_HAN_ACCOUNT}
     {_HAN_ORDER}(?:前往|进入|转到|跳转到?|切换到|回到|去|访问|返回){_SHORT}{_HAN_SURFACE}
@@ -153,7 +153,7 @@ CONTENT_FOLLOWS: Final = re.compile(
 """After this the rest of the sentence is what the film shows or says, not what the reader shall do."""
 
 SPEAKS_OF_ITSELF: Final = re.compile(
-    r"^[\W\d_]*(?:(?:and|so|then|now|ok|okay|next|first|finally|also|but)[\s,]+)*"
+    r"^[\W\d_]*(?:(?:and|so|then|now|ok|okay|next|first|finally|also|but)[\s,]+)*+"
     r"(?:i|i['’](?:ve|ll|d|m)|we|we['’](?:ve|ll|re|d)|let me|let['’]s|allow me)\b(?!.*\byou\b)"
     r"|^[\W\d_]*(?:现在|然后|接下来|接着|好的?)?(?:我|已|正在|让我)(?!.*[您你])"
 )

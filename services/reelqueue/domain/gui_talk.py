@@ -18,6 +18,8 @@ from reelqueue.domain.quoted import without_quotes
 from reelqueue.domain.sentences import Span, clauses, sentences
 
 NOTHING_DONE: Final[Mapping[Hint, str]] = MappingProxyType({})
+LONGEST_CLAUSE: Final = 400
+"""How much of a clause is looked at, in characters: nobody gives an order at greater length."""
 _MOST_PASSES: Final = 8
 
 _MARKER: Final = re.compile(r"\s*(?:(?:[-*•·>#]+|\(?\d{1,2}[.)、])\s+)?")
@@ -173,7 +175,8 @@ def _judged(masked: str) -> list[tuple[Span, bool]]:
 
 
 def _is_gui(clause: str) -> bool:
-    return SPEAKS_OF_ITSELF.search(clause) is None and GUI.search(clause) is not None
+    head = clause[:LONGEST_CLAUSE]
+    return SPEAKS_OF_ITSELF.search(head) is None and GUI.search(head) is not None
 
 
 def _hint(clause: str) -> Hint:

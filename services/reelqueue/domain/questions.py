@@ -16,6 +16,9 @@ from reelqueue.domain.quoted import without_quotes
 from reelqueue.domain.sentences import sentences
 
 LONGEST_QUESTION: Final = 2000
+"""How much of the agent's text is shown as its question, in characters."""
+LONGEST_SENTENCE: Final = 1000
+"""How much of a sentence is looked at, from its end."""
 
 _COURTESY: Final = re.compile(
     words(
@@ -54,7 +57,7 @@ _GIVE: Final = either(
     """
 )
 _LACKING: Final = (
-    r"(?:(?:more|some|a|an|the|your|one|two|at least) (?:\w+ ){0,3}?)+(?:pictures?|photos?|images?|videos?|clips?|files?|footage"
+    r"(?:more|some|a|an|the|your|one|two|at least) (?:\w+ ){0,4}?(?:pictures?|photos?|images?|videos?|clips?|files?|footage"
     r"|details?|information|info|description|logo|music|song|text|title|script|url|link|topic|idea|subject|answer|input)"
 )
 _REQUEST: Final = re.compile(
@@ -122,4 +125,4 @@ def _lines_of(text: str) -> Iterator[str]:
     """The sentences, in lower case, quotations blanked: a title with a question mark asks nothing."""
     for line in without_quotes(text).lower().split("\n"):
         for start, end in sentences(line):
-            yield line[start:end]
+            yield line[max(start, end - LONGEST_SENTENCE) : end]

@@ -273,12 +273,13 @@ def test_an_adopted_server_is_kept_up_and_stopped_last(
 
 
 PROGRAM = """
-import os, sys, threading
+import os, signal, sys, threading
 from pathlib import Path
 import structlog
 from reelqueue.dev.process import Role
 from reelqueue.dev.supervisor import Supervisor, stop_on_signals
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
 here, grandchildren, stop_timeout_s = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 deaf = "trap '' TERM INT; touch deaf; while :; do sleep 0.05; done"
 common = {"env": {"PATH": os.environ["PATH"]}, "cwd": here}

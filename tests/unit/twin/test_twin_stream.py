@@ -123,3 +123,23 @@ def test_results_and_silence_come_whole():
 def test_bytes_in_the_feed_go_out_as_they_are():
     for dialect in ("adk", "flat"):
         assert encode(b"data: x\n\n", scribe(), Dials(Settings(dialect=dialect)), streaming=True) == [b"data: x\n\n"]
+
+
+def test_adk_2_marks_an_ending_without_an_answer():
+    newest = Dials(Settings(adk="2"))
+    for parts in ((), (events.thought("hm"),), (events.text("  "),)):
+        event = scribe().write(Draught(parts), at=1.0)
+        (told,) = payloads(encode(event, scribe(), newest, streaming=False))
+        assert told.pop("errorCode") == "MODEL_RETURNED_NO_CONTENT"
+        assert told.pop("errorMessage")
+        assert told == event
+        assert "errorCode" not in payloads(encode(event, scribe(), newest, streaming=True))[-1]
+    for draught in (Draught((events.text("Done"),)), Draught((events.call("t", {}, "adk-1"),)), Draught(None)):
+        event = scribe().write(draught, at=1.0)
+        assert payloads(encode(event, scribe(), newest, streaming=False)) == [event]
+
+
+def test_adk_2_gives_the_pieces_the_id_of_the_whole():
+    event = scribe().write(Draught((events.text("All done"),)), at=1.0)
+    told = payloads(encode(event, scribe(), Dials(Settings(adk="2")), streaming=True))
+    assert {payload["id"] for payload in told} == {event["id"]}
