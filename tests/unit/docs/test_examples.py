@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -110,8 +111,7 @@ def test_the_readme_shows_this_very_receiver_in_ten_lines():
 
 # --- the shell script -------------------------------------------------------------------------------------------------
 
-CURL = """#!{python}
-# Stands in for curl: notes what it was called with, and answers as the gateway would.
+CURL = """# Stands in for curl: notes what it was called with, and answers as the gateway would.
 import json, pathlib, sys
 arguments = sys.argv[1:]
 config = pathlib.Path(arguments[arguments.index("--config") + 1]).read_text()
@@ -134,7 +134,9 @@ def run_submit(tmp_path: Path, *statuses: str) -> tuple[subprocess.CompletedProc
     tools, log = tmp_path / "tools", tmp_path / "calls"
     tools.mkdir()
     fake = tools / "curl"
-    fake.write_text(CURL.format(python=sys.executable, log=str(log), statuses=statuses))
+    # By way of a shell: the first line of a script cannot name a program whose path has a space in it.
+    (tools / "curl.py").write_text(CURL.format(log=str(log), statuses=statuses))
+    fake.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(tools / "curl.py"))} "$@"\n')
     fake.chmod(0o755)
     (tmp_path / "photo.jpg").write_bytes(b"photo")
     environment = {
