@@ -14,7 +14,7 @@ from reelqueue.domain.jobs import Status, queue_of
 from reelqueue.kit.ids import new_id
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database, make_engine
-from reelqueue.store.tables import job_events, job_inputs, jobs, messages, tenants, turns, workers
+from reelqueue.store.tables import job_events, job_inputs, jobs, messages, metadata, tenants, turns, workers
 
 ERROR = {"code": "x", "message": "x", "blame": "upstream", "retryable": False, "spent": None, "fix": "x"}
 RESULT = {
@@ -175,6 +175,13 @@ def one_database(cluster: EmbeddedPostgres, template: str) -> Any:
     finally:
         database.dispose()
         cluster.drop_database(name)
+
+
+def emptied(database: Database) -> Database:
+    """The database without a row. Cheaper than a new one, for tests that look at all rows there are."""
+    with database.statement() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+    return database
 
 
 @contextmanager

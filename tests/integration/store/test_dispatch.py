@@ -9,17 +9,43 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from fakes.job_rows import JobRows
+from fakes.job_rows import JobRows, emptied, one_database
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
 from reelqueue.store import dispatch as statements
 from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
+from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import jobs, messages, tenants
 
 AGO = func.now() - timedelta(seconds=1)
 ERROR = JobError(code="c", message="m", blame="upstream", retryable=False, spent=None, fix="f")
+
+
+@pytest.fixture(scope="module")
+def whole_module(postgres_cluster, _migrated_template):
+    with one_database(postgres_cluster, _migrated_template) as made:
+        yield made
+
+
+@pytest.fixture
+def database(whole_module):
+    return emptied(whole_module)
+
+
+@pytest.fixture
+def make_database(database):
+    """More databases on the one server, each with a pool of its own, as other processes would have."""
+    made = []
+
+    def make():
+        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dispose()
 
 
 @pytest.fixture

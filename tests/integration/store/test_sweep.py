@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from fakes.engine import snapshot
-from fakes.job_rows import JobRows
+from fakes.job_rows import JobRows, emptied, one_database
 from reelqueue.domain.claims import Change, ClaimLost
 from reelqueue.domain.jobs import EventType, Queue, Status
 from reelqueue.domain.turns import TurnState
@@ -14,6 +14,7 @@ from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
 from reelqueue.store.claims import Claims
 from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.dispatch import Dispatch
+from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import messages, workers
 from reelqueue.store.turns import Turns
@@ -21,6 +22,31 @@ from reelqueue.store.workers import Workers
 
 ON = Change(origin=Status.INSTRUCTING, to=Status.RENDERING, hold="release", due_s=0, event=EventType.RENDERING)
 PAST = func.now() - timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def whole_module(postgres_cluster, _migrated_template):
+    with one_database(postgres_cluster, _migrated_template) as made:
+        yield made
+
+
+@pytest.fixture
+def database(whole_module):
+    return emptied(whole_module)
+
+
+@pytest.fixture
+def make_database(database):
+    """More databases on the one server, each with a pool of its own, as other processes would have."""
+    made = []
+
+    def make():
+        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dispose()
 
 
 @pytest.fixture

@@ -5,10 +5,21 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from fakes.job_rows import JobRows, counting
+from fakes.job_rows import JobRows, counting, emptied, one_database
 from reelqueue.kit.limits import LEASE_S
 from reelqueue.store.tables import workers as table
 from reelqueue.store.workers import Workers
+
+
+@pytest.fixture(scope="module")
+def whole_module(postgres_cluster, _migrated_template):
+    with one_database(postgres_cluster, _migrated_template) as made:
+        yield made
+
+
+@pytest.fixture
+def database(whole_module):
+    return emptied(whole_module)
 
 
 @pytest.fixture
