@@ -139,18 +139,21 @@ _CHINESE: Final = either(
 GUI: Final = re.compile(f"{_ENGLISH}|{_CHINESE}")
 """A clause that this finds something in tells the reader what to do on a screen."""
 
-CONTENT_FOLLOWS: Final = re.compile(
-    r"\b"
-    + either(
-        """
-        titles?|text|captions?|headings?|headlines?|subtitles?|says?|saying|reads?|reading|slogans?|taglines?|cta
-        call to action|prompts?|scripts?|narration|voice-?overs?|lyrics|scenes?|shots?|storyboard|credits
-        """
-    )
-    + r"\b[^:：]{0,30}[:：]\s*$"
-    + r"|(?:标题|字幕|文字|文案|旁白|脚本|台词|镜头|场景|分镜|画面)[^:：]{0,12}[:：]\s*$"
+_WORDS_SHOWN: Final = either(
+    """
+    titles?|text|captions?|headings?|headlines?|subtitles?|says?|saying|reads?|reading|slogans?|taglines?|cta
+    call to action|credits
+    """
 )
-"""After this the rest of the sentence is what the film shows or says, not what the reader shall do."""
+_STORY: Final = "(?:prompts?|scripts?|narration|voice-?overs?|lyrics|scenes?|shots?|storyboard)"
+CONTENT_FOLLOWS: Final = re.compile(
+    rf"\b{_WORDS_SHOWN}\b[^:：]{{0,30}}[:：]\s*$|(?:标题|字幕|文字|文案)[^:：]{{0,12}}[:：]\s*$"
+)
+"""After this the next clause is what the picture shows, not what the reader shall do."""
+STORY_FOLLOWS: Final = re.compile(
+    rf"\b{_STORY}\b[^:：]{{0,30}}[:：]\s*$|(?:旁白|脚本|台词|镜头|场景|分镜|画面)[^:：]{{0,12}}[:：]\s*$"
+)
+"""After this the rest of the sentence tells what happens in the film."""
 
 SPEAKS_OF_ITSELF: Final = re.compile(
     r"^[\W\d_]*(?:(?:and|so|then|now|ok|okay|next|first|finally|also|but)[\s,]+)*+"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from reelqueue.domain.gui_phrases import CONTENT_FOLLOWS, GUI, HINTS, SPEAKS_OF_ITSELF, Hint
+from reelqueue.domain.gui_phrases import CONTENT_FOLLOWS, GUI, HINTS, SPEAKS_OF_ITSELF, STORY_FOLLOWS, Hint
 from reelqueue.domain.phrases import words
 from reelqueue.domain.quoted import without_quotes
 from reelqueue.domain.sentences import Span, clauses, sentences
@@ -20,7 +20,8 @@ from reelqueue.domain.sentences import Span, clauses, sentences
 NOTHING_DONE: Final[Mapping[Hint, str]] = MappingProxyType({})
 LONGEST_CLAUSE: Final = 400
 """How much of a clause is looked at, in characters: nobody gives an order at greater length."""
-_MOST_PASSES: Final = 8
+_MOST_PASSES: Final = 50
+"""Taking one thing out may bring another to light. Each pass shortens the text; no sane one needs more than three."""
 
 _MARKER: Final = re.compile(r"\s*(?:(?:[-*•·>#]+|\(?\d{1,2}[.)、])\s+)?")
 _TAIL: Final = re.compile(r"[.!?。！？…]*[”’」』》）)\]\"'*_]*\s*$")
@@ -164,13 +165,14 @@ def _sentence(raw: str, masked: str, hints: dict[Hint, None]) -> str:
 
 
 def _judged(masked: str) -> list[tuple[Span, bool]]:
-    """Each clause, and whether it is GUI talk. After a colon that announces content all is content."""
+    """Each clause, and whether it is GUI talk. What a colon announces as content is content."""
     judged: list[tuple[Span, bool]] = []
-    content = False
+    told, shown = False, False
     for start, end in clauses(masked):
         clause = masked[start:end].lower()
-        judged.append(((start, end), not content and _is_gui(clause)))
-        content = content or CONTENT_FOLLOWS.search(clause) is not None
+        judged.append(((start, end), not (told or shown) and _is_gui(clause)))
+        told = told or STORY_FOLLOWS.search(clause) is not None
+        shown = CONTENT_FOLLOWS.search(clause) is not None
     return judged
 
 
@@ -200,11 +202,13 @@ def _runs(parts: list[tuple[Span, bool]], begin: int, stop: int) -> list[tuple[l
     follows_gui = True
     for place, (span, is_gui) in enumerate(parts):
         start, end = max(span[0], begin), min(span[1], stop)
-        if not is_gui and start < end:
+        if is_gui:
+            follows_gui = True
+        elif start < end:
             if follows_gui:
                 runs.append(([], place == 0))
             runs[-1][0].append((start, end))
-        follows_gui = is_gui
+            follows_gui = False
     return runs
 
 
