@@ -34,6 +34,10 @@ def job_document(job: Job) -> dict[str, Any]:
         "result": result,
         "error": None if job.error is None else {**asdict(job.error), "docs": f"/docs/errors#{job.error.code}"},
         "billing": billing_json(job.billing),
+        "question": _question(job),
+        "answers": [{**asdict(answer), "instruction": answer.instruction + 1} for answer in job.answers],
+        "policies": asdict(job.policies),
+        "batch": job.batch_id,
         "metadata": dict(job.metadata),
         "external_id": job.external_id,
         "customer": job.customer,
@@ -48,8 +52,20 @@ def job_document(job: Job) -> dict[str, Any]:
             "self": f"/v1/jobs/{job.id}",
             "events": f"/v1/jobs/{job.id}/events",
             "result": None if job.result is None else f"/v1/jobs/{job.id}/result",
+            "answer": None if job.question is None else f"/v1/jobs/{job.id}/answer",
             "cancel": None if job.status.is_final else f"/v1/jobs/{job.id}/cancel",
         },
+    }
+
+
+def _question(job: Job) -> dict[str, Any] | None:
+    if job.question is None:
+        return None
+    return {
+        "instruction": job.question.instruction + 1,
+        "text": job.question.text,
+        "asked_at": rfc3339(job.question.asked_at),
+        "until": None if job.question.until is None else rfc3339(job.question.until),
     }
 
 

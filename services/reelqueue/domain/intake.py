@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reelqueue.domain.jobs import Job, Output, Status
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Output, Policies, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,13 @@ class NewJob:
     customer: str | None = None
     webhook_url: str | None = field(default=None, repr=False)
     finish_by: datetime | None = None
+    policies: Policies = DEFAULT_POLICIES
+    project_id: str | None = None
+    """A project of the tenant's whose timeline the job goes on with; `None`: one of its own."""
+    instruction_index: int = 0
+    """Where a retry begins; the number of instructions: at the export, which is free."""
+    retried_from: str | None = None
+    batch_id: str | None = None
     idempotency: IdempotencyKey | None = None
 
 

@@ -98,6 +98,14 @@ class EventType(enum.StrEnum):
     SUCCEEDED = "job.succeeded"
     FAILED = "job.failed"
     CANCELED = "job.canceled"
+    PROGRESS = "job.progress"
+    """A long turn is still at work, or said something."""
+    PREVIEW_READY = "job.preview_ready"
+    """The raw clip of a two-stage generation is there; finishing touches follow."""
+    EXPORTED = "job.exported"
+    """One of several outputs is done or has failed."""
+    RECOVERED = "job.recovered"
+    """A job that had ended without it has its result after all. Comes after the terminal event."""
 
 
 EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({s: EventType(f"job.{s}") for s in Status})
@@ -117,6 +125,12 @@ class WaitingReason(enum.StrEnum):
     """A stream broke; what the turn did is being found out."""
     RETRY = "retry"
     """A step failed in a way that may pass; it runs again at `until`."""
+    ANSWER = "answer"
+    """The agent asked something; the owner answers by API, until `until`."""
+    PROJECT_BUSY = "project_busy"
+    """Another job of the same project runs; `detail` is its id."""
+    CREDITS = "credits"
+    """The upstream token has no credits; looked at again at `until`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +190,43 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What the owner wants done without being asked."""
+
+    on_question: Literal["wait", "fail", "answer"] = "wait"
+    """`answer` gives `answer_text` to the first question of an instruction; to a second one the owner answers."""
+    answer_text: str | None = field(default=None, repr=False)
+    answer_within_s: int = 86_400
+    """How long a question waits before the job fails, in seconds."""
+    on_no_credits: Literal["fail", "wait"] = "fail"
+    post_production: Literal["keep", "strip"] = "keep"
+    """`strip`: tracks that a generation added unasked are taken off before the export, by a turn of their own."""
+
+
+DEFAULT_POLICIES: Final = Policies()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the agent asked, in place of an edit. `instruction` counts from 0."""
+
+    instruction: int
+    text: str
+    asked_at: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was said to a question, by its owner or by the job's policy. `instruction` counts from 0."""
+
+    instruction: int
+    question: str
+    text: str = field(repr=False)
+    by: Literal["owner", "policy"] = "owner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobInput:
     """One input: an asset of ours, or a URL that the upstream shall fetch by itself."""
 
@@ -223,6 +274,23 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     inputs: tuple[JobInput, ...] = ()
+    policies: Policies = DEFAULT_POLICIES
+    question: Question | None = None
+    """Open while the job is in `requires_input`."""
+    answers: tuple[Answer, ...] = ()
+    batch_id: str | None = None
+
+    @property
+    def turn_position(self) -> int:
+        """0-based: which turn of the job is next or running. Each answer is a turn beside the instructions'."""
+        return self.instruction_index + len(self.answers)
+
+    @property
+    def turn_text(self) -> str:
+        """What that turn says to the agent: the last answer, if it belongs to the instruction at hand."""
+        if self.answers and self.answers[-1].instruction == self.instruction_index:
+            return self.answers[-1].text
+        return self.instructions[self.instruction_index]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

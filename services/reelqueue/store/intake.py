@@ -15,7 +15,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.documents import billing_json, output_json
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
-from reelqueue.domain.jobs import Billing, EventType, Job, JobEvent, JobInput, Status, Waiting, WaitingReason
+from reelqueue.domain.jobs import (
+    DEFAULT_POLICIES,
+    Billing,
+    EventType,
+    Job,
+    JobEvent,
+    JobInput,
+    Status,
+    Waiting,
+    WaitingReason,
+)
 from reelqueue.domain.messages import webhook_payload
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError
 from reelqueue.kit.clock import Clock, rfc3339
@@ -40,7 +50,8 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS g (
         id text, tenant_id text, instructions jsonb, output jsonb, language text, metadata jsonb, external_id text,
         customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
-        operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text)
+        operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text,
+        policies jsonb, project_id text, instruction_index integer, retried_from text, batch_id text)
 ), keyed AS (
     INSERT INTO idempotency_keys (tenant_id, operation, key, fingerprint, job_id, created_at, expires_at)
     SELECT tenant_id, operation, idempotency_key, fingerprint, id, created_at, created_at + CAST(:lifetime AS interval)
@@ -51,9 +62,10 @@ WITH given AS MATERIALIZED (
     SELECT * FROM given WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
 ), made AS (
     INSERT INTO jobs (id, tenant_id, instructions, output, language, metadata, external_id, customer, webhook_url,
-                      finish_by, billing, waiting, created_at)
+                      finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from,
+                      batch_id)
     SELECT id, tenant_id, instructions, nullif(output, 'null'), language, metadata, external_id, customer, webhook_url,
-           finish_by, billing, waiting, created_at
+           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, batch_id
     FROM accepted
     RETURNING id
 ), brought AS (
@@ -222,9 +234,9 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         id=new_id("job"),
         tenant_id=new.tenant_id,
         status=Status.QUEUED,
-        project_id=None,
+        project_id=new.project_id,
         instructions=new.instructions,
-        instruction_index=0,
+        instruction_index=new.instruction_index,
         output=new.output,
         language=new.language,
         metadata=new.metadata,
@@ -237,7 +249,7 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         result=None,
         error=None,
         billing=Billing(),
-        retried_from=None,
+        retried_from=new.retried_from,
         attempt=0,
         event_seq=1,
         lease_epoch=0,
@@ -247,6 +259,8 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         started_at=None,
         finished_at=None,
         inputs=tuple(JobInput(position=p, asset_id=i.asset_id, url=i.url) for p, i in enumerate(new.inputs)),
+        policies=new.policies,
+        batch_id=new.batch_id,
     )
 
 
@@ -272,4 +286,9 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "inputs": [{"position": i.position, "asset_id": i.asset_id, "url": i.url} for i in job.inputs],
         "event_id": event.id,
         "payload": webhook_payload(job, event),
+        "policies": {} if job.policies is DEFAULT_POLICIES else asdict(job.policies),
+        "project_id": job.project_id,
+        "instruction_index": job.instruction_index,
+        "retried_from": job.retried_from,
+        "batch_id": job.batch_id,
     }

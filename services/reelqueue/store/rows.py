@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from reelqueue.domain.jobs import (
+    Answer,
     Billing,
     EventType,
     Job,
@@ -17,6 +18,8 @@ from reelqueue.domain.jobs import (
     JobEvent,
     JobInput,
     Output,
+    Policies,
+    Question,
     Result,
     Status,
     Waiting,
@@ -79,8 +82,38 @@ def job_from(row: RowMapping) -> Job:
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        policies=Policies(**row["policies"]),
+        question=question_from(row["question"]),
+        answers=tuple(Answer(**answer) for answer in row["answers"]),
+        batch_id=row["batch_id"],
         inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),
     )
+
+
+def question_from(value: Mapping[str, Any] | None) -> Question | None:
+    """A `Question` out of its column."""
+    if value is None:
+        return None
+    until = None if value["until"] is None else datetime.fromisoformat(value["until"])
+    return Question(
+        instruction=value["instruction"],
+        text=value["text"],
+        asked_at=datetime.fromisoformat(value["asked_at"]),
+        until=until,
+    )
+
+
+def question_json(question: Question | None) -> dict[str, Any] | None:
+    """A `Question` as the column keeps it."""
+    if question is None:
+        return None
+    until = None if question.until is None else rfc3339(question.until)
+    return {
+        "instruction": question.instruction,
+        "text": question.text,
+        "asked_at": rfc3339(question.asked_at),
+        "until": until,
+    }
 
 
 def waiting_from(value: Mapping[str, Any] | None) -> Waiting | None:

@@ -100,7 +100,7 @@ def test_the_members_are_those_the_design_names():
         *("receipts", "result", "error", "billing", "metadata", "external_id", "customer", "retried_from"),
         *("created_at", "started_at", "finished_at", "links"),
     }
-    assert set(job_document(make_job())["links"]) == {"self", "events", "result", "cancel"}
+    assert set(job_document(make_job())["links"]) == {"self", "events", "result", "answer", "cancel"}
 
 
 def test_nothing_of_ours_is_shown():

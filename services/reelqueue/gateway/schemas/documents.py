@@ -86,12 +86,41 @@ class Billing(Document):
     certainty: Literal["exact", "inferred", "unknown"]
 
 
+class JobQuestion(Document):
+    """What the agent asked instead of editing. `instruction` counts from 1; after `until` the job fails."""
+
+    instruction: int
+    text: str
+    asked_at: Moment
+    until: Moment | None
+
+
+class JobAnswer(Document):
+    """What was said to a question, by its owner or by the job's policy."""
+
+    instruction: int
+    question: str
+    text: str
+    by: Literal["owner", "policy"]
+
+
+class JobPolicies(Document):
+    """What is done without asking the owner."""
+
+    on_question: Literal["wait", "fail", "answer"]
+    answer_text: str | None
+    answer_within_s: int
+    on_no_credits: Literal["fail", "wait"]
+    post_production: Literal["keep", "strip"]
+
+
 class JobLinks(Document):
     """Where to go on."""
 
     self: Path
     events: Path
     result: Path | None
+    answer: Path | None
     cancel: Path | None
 
 
@@ -113,6 +142,10 @@ class Job(Document):
     result: JobResult | None
     error: JobError | None
     billing: Billing
+    question: JobQuestion | None
+    answers: list[JobAnswer]
+    policies: JobPolicies
+    batch: str | None
     metadata: dict[str, str]
     external_id: str | None
     customer: str | None

@@ -42,6 +42,8 @@ jobs = Table(
     Column("customer", Text),
     Column("webhook_url", Text),
     Column("finish_by", Moment),
+    Column("policies", JSONB, nullable=False, server_default=EMPTY_OBJECT),
+    Column("batch_id", Text),
     Column("retried_from", Text, ForeignKey("jobs.id")),
     # Where it stands.
     Column("progress", Integer, nullable=False, server_default=text("0")),
@@ -50,6 +52,8 @@ jobs = Table(
     Column("result", JSONB(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
     Column("billing", JSONB, nullable=False, server_default=EMPTY_OBJECT),
+    Column("question", JSONB(none_as_null=True)),
+    Column("answers", JSONB, nullable=False, server_default=EMPTY_ARRAY),
     Column("event_seq", Integer, nullable=False, server_default=text("1")),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("crashes", Integer, nullable=False, server_default=text("0")),
@@ -75,6 +79,7 @@ jobs = Table(
     CheckConstraint("status <> 'succeeded' OR output IS NULL OR result IS NOT NULL", name="succeeded_has_result"),
     CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
     CheckConstraint("status IN ('queued', 'failed', 'canceled') OR admitted_at IS NOT NULL", name="work_was_admitted"),
+    CheckConstraint("(status = 'requires_input') = (question IS NOT NULL)", name="requires_input_has_question"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress_percent"),
     CheckConstraint("jsonb_array_length(instructions) BETWEEN 1 AND 10", name="instructions_count"),
     CheckConstraint(
