@@ -22,10 +22,11 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("batch_id", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("question", jsonb, nullable=True))
     op.add_column("jobs", sa.Column("answers", jsonb, server_default=sa.text("'[]'::jsonb"), nullable=False))
+    op.add_column("jobs", sa.Column("moves", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.create_check_constraint(op.f(ASKED), "jobs", "(status = 'requires_input') = (question IS NOT NULL)")
 
 
 def downgrade() -> None:
     op.drop_constraint(op.f(ASKED), "jobs", type_="check")
-    for column in ("answers", "question", "batch_id", "policies"):
+    for column in ("moves", "answers", "question", "batch_id", "policies"):
         op.drop_column("jobs", column)

@@ -7,7 +7,7 @@ has moved on writes nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Any
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim, ClaimLost
-from reelqueue.domain.jobs import Billing, Job, JobInput, Output, Result, Status
+from reelqueue.domain.jobs import Billing, EventType, Job, JobInput, Output, Result, Status
 from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
@@ -432,6 +432,7 @@ class MemoryClaims:
         self.held_by: str | None = None
         self.let_go_of: list[tuple[str, bool]] = []
         self.progress: list[int] = []
+        self.told: list[tuple[EventType, dict[str, Any]]] = []
         self.rung = True
 
     def claim(self, job_id: str, worker_id: str) -> Claim | None:
@@ -441,6 +442,9 @@ class MemoryClaims:
         self.held_by = worker_id
         self.job = replace(self.job, lease_epoch=self.job.lease_epoch + 1)
         return Claim(job=self.job, worker_id=worker_id)
+
+    def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None:
+        self.told.append((what, dict(data)))
 
     def apply(self, claim: Claim, change: Change) -> Job:
         if self.failures:

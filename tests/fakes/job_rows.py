@@ -28,6 +28,9 @@ RESULT = {
 }
 
 
+QUESTION = {"instruction": 0, "text": "Which song?", "asked_at": "2026-01-01T00:00:00Z", "until": None}
+
+
 def standing(status: Status, **changes: Any) -> dict[str, Any]:
     """The columns that the CHECKs ask of a job in this status."""
     values: dict[str, Any] = {"status": status.value, "queue": queue_of(status).value}
@@ -37,6 +40,7 @@ def standing(status: Status, **changes: Any) -> dict[str, Any]:
         values |= {"dispatch": "done", "finished_at": func.now(), "due_at": None, "lease_owner": None}
     if status is Status.FAILED:
         values["error"] = ERROR
+    values["question"] = QUESTION if status is Status.REQUIRES_INPUT else None
     if status is Status.SUCCEEDED:
         values["result"] = RESULT
     return {**values, **changes}

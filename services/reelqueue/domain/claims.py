@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from reelqueue.domain.jobs import EventType, Job, JobError, Status, Waiting
+from reelqueue.domain.jobs import EventType, Job, JobError, Question, Status, Waiting
 from reelqueue.domain.verdicts import NOTHING, Learned
 
 
@@ -45,6 +45,7 @@ class Change:
     due_s: float | None = 0.0
     attempt: int = 0
     waiting: Waiting | None = None
+    question: Question | None = None
     error: JobError | None = None
     learned: Learned = NOTHING
     event: EventType | None = None

@@ -153,6 +153,8 @@ class JobError:
     retryable: bool
     spent: float | None
     fix: str
+    link: str | None = None
+    """Where a person can do that, if there is such a place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +281,8 @@ class Job:
     """Open while the job is in `requires_input`."""
     answers: tuple[Answer, ...] = ()
     batch_id: str | None = None
+    moves: int = 0
+    """How many verdicts were written. Tells a repeat of a write from the next one; events are counted by themselves."""
 
     @property
     def turn_position(self) -> int:

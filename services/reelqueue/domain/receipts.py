@@ -52,6 +52,7 @@ def receipt(
         "texts": list(translated.texts),
         "actions": list(translated.hints),
         "tools": [] if report is None else list(report.tools),
+        "heartbeats": None if report is None else report.heartbeats,
         "timeline": None if difference is None else _timeline(difference),
         "changes": None if changes is None else changes[:MOST_CHANGES],
         "unasked": None if extra is None else [track_document(track) for track in extra],

@@ -14,6 +14,7 @@ from reelqueue.domain.jobs import (
     Billing,
     Job,
     JobError,
+    Question,
     Status,
     Waiting,
     WaitingReason,
@@ -23,6 +24,7 @@ from reelqueue.domain.jobs import (
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.verdicts import Advance, Ask, Canceled, Fail, Learned, Retry, Snooze, Verdict
 from reelqueue.errors import ReelqueueError
+from reelqueue.kit.clock import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def rule(job: Job, verdict: Verdict, rules: Rules, *, now: datetime, rng: random
         case Retry(cause=cause):
             return _retry(job, cause, rules, now=now, rng=rng)
         case Ask(question=question, learned=learned):
-            return _move(job, Status.REQUIRES_INPUT, learned, {"question": question})
+            return _ask(job, question, learned, now=now)
         case Fail(cause=cause, learned=learned):
             return _fail(job, cause, learned)
         case Canceled(learned=learned):
@@ -77,6 +79,20 @@ def _move(job: Job, to: Status, learned: Learned, data: Mapping[str, Any]) -> Ch
         learned=learned,
         event=EVENT_OF[to],
         event_data=data,
+    )
+
+
+def _ask(job: Job, text: str, learned: Learned, *, now: datetime) -> Change:
+    """The job waits for its owner. Their time is not ours to shorten."""
+    seconds = job.policies.answer_within_s
+    until = now + timedelta(seconds=seconds)
+    question = Question(instruction=job.instruction_index, text=text, asked_at=now, until=until)
+    data = {"question": text, "instruction": question.instruction + 1, "until": rfc3339(until)}
+    return replace(
+        _move(job, Status.REQUIRES_INPUT, learned, data),
+        due_s=float(seconds),
+        waiting=Waiting(reason=WaitingReason.ANSWER, since=now, until=until),
+        question=question,
     )
 
 
@@ -119,4 +135,5 @@ def public_error(cause: ReelqueueError, billing: Billing) -> JobError:
         retryable=cause.retryable,
         spent=None if billing.certainty == "unknown" else billing.spent,
         fix=cause.fix,
+        link=cause.detail.get("link"),
     )

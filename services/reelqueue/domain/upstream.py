@@ -130,7 +130,11 @@ class TurnReport:
 
 @dataclass(frozen=True, slots=True)
 class TurnProgress:
-    """Something the open stream showed, for whoever watches: a finished text, a tool's name, or a heartbeat."""
+    """Something the open stream showed, for whoever watches.
+
+    `kind` is `text` (finished), `tool` (its name, when it is called), `result` (its name, each time it answers; a long
+    tool answers first that it has begun), or `heartbeat`.
+    """
 
     kind: str
     text: str = ""

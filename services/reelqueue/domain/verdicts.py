@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reelqueue.domain.jobs import Billing, Result, Status, WaitingReason
+from reelqueue.domain.jobs import Answer, Billing, Result, Status, WaitingReason
 from reelqueue.errors import ReelqueueError
 
 
@@ -23,6 +23,8 @@ class Learned:
     receipt: Mapping[str, Any] | None = None
     """Appended to the job's receipts."""
     billing: Billing | None = None
+    answer: Answer | None = None
+    """What is to be said to the agent next, in a turn of its own. Appended to the job's answers."""
     result: Result | None = None
 
 

@@ -25,6 +25,8 @@
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
     │   ├── StateConflict              409  the job is past that point
+    │   ├── QuestionUnanswered         409  the agent asked and nobody answered
+    │   ├── QuestionAsked              409  it asked, and the job may not wait
     │   ├── ResultGone                 410
     │   └── RangeNotSatisfiable        416
     ├── UpstreamError                NemoVideo refused or broke; the class says which
@@ -89,6 +91,8 @@ from reelqueue.errors.caller import (
     MethodNotAllowed,
     MultipartInvalid,
     NotFound,
+    QuestionAsked,
+    QuestionUnanswered,
     RangeNotSatisfiable,
     RequestTimedOut,
     ResultGone,
@@ -175,6 +179,8 @@ __all__ = [
     "NotSent",
     "OutcomeUnknown",
     "Poisoned",
+    "QuestionAsked",
+    "QuestionUnanswered",
     "RangeNotSatisfiable",
     "RateLimited",
     "ReelqueueError",

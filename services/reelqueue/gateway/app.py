@@ -22,7 +22,7 @@ from reelqueue.gateway.edge import Edge
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
-from reelqueue.gateway.routes import assets, docs, events, health, jobs, results, webhook_endpoints
+from reelqueue.gateway.routes import answers, assets, docs, events, health, jobs, results, webhook_endpoints
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.keep_assets import AssetKeeping
@@ -30,6 +30,8 @@ from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
+API: Final = (jobs, answers, events, results, assets, webhook_endpoints, health)
+"""The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
 
@@ -50,10 +52,7 @@ def create_app(services: GatewayServices) -> FastAPI:
     app.add_exception_handler(ReelqueueError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(ClientDisconnect, answer_disconnect)
-    modules = [jobs, events, results, assets, webhook_endpoints, health]
-    if services.settings.gateway.docs:
-        modules.append(docs)
-    for module in modules:
+    for module in (*API, docs) if services.settings.gateway.docs else API:
         # Not `include_router`, which wraps each route in another that matches again on every request.
         app.router.routes.extend(module.router.routes)
     return app

@@ -17,8 +17,10 @@ from reelqueue.gateway.errors import RequestInvalid
 from reelqueue.gateway.strict_json import parse_json_text, pointer_to, text_violation
 from reelqueue.gateway.threads import Threads
 
-JSON_FIELDS: Final = frozenset({"instructions", "inputs", "output", "metadata"})
+JSON_FIELDS: Final = frozenset({"instructions", "inputs", "output", "metadata", "answer_within_s"})
 """Fields whose text is JSON. All others are strings."""
+WORD_OR_JSON: Final = frozenset({"on_question"})
+"""Fields that take a word or an object."""
 
 
 class _Arriving:
@@ -74,7 +76,7 @@ def form_document(fields: Mapping[str, str]) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for name, text in fields.items():
         pointer = pointer_to(name)
-        if name in JSON_FIELDS:
+        if name in JSON_FIELDS or (name in WORD_OR_JSON and text.lstrip().startswith("{")):
             document[name] = parse_json_text(text, at=pointer)
             continue
         violation = text_violation(name, "") or text_violation(text, pointer)

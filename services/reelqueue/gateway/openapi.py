@@ -15,7 +15,7 @@ from reelqueue.gateway.context import scope_of
 from reelqueue.gateway.problems import MEDIA_TYPE
 from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.documents import SHOWN
-from reelqueue.gateway.schemas.job_request import JobRequest
+from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest
 
 _REF: Final = "#/components/schemas/"
@@ -174,6 +174,12 @@ CANCEL_JOB: Final = _operation(
     },
     problems=(404, 409),
 )
+ANSWER_JOB: Final = _operation(
+    "Answer the agent's question",
+    {202: _answer("The job goes on in the same session.", "Job")},
+    problems=(400, 404, 408, 409, 413, 415, 422),
+    body=_json("AnswerRequest"),
+)
 JOB_EVENTS: Final = _operation(
     "Read or stream a job's events",
     {
@@ -294,7 +300,7 @@ def _complete(operation: dict[str, Any], scope: str | None) -> None:
 
 
 def _schemas() -> dict[str, Any]:
-    taken = [(model, "validation") for model in (JobRequest, AssetRequest, EndpointRequest)]
+    taken = [(model, "validation") for model in (JobRequest, AnswerRequest, AssetRequest, EndpointRequest)]
     shown = [(model, "serialization") for model in SHOWN]
     _, definitions = models_json_schema([*taken, *shown], ref_template=_REF + "{model}")  # type: ignore[list-item]
     schemas: dict[str, Any] = dict(definitions["$defs"])

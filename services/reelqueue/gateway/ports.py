@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from reelqueue.domain.api_keys import ApiKey
@@ -44,6 +45,14 @@ class JobRows(Protocol):
 
     def request_cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel, or ask the worker to. Raises NotFound, StateConflict."""
+        ...
+
+
+class AnswerRows(Protocol):
+    """Takes answers to questions."""
+
+    def give(self, tenant_id: str, job_id: str, text: str, *, asked_at: datetime | None) -> Job:
+        """Answer the open question. Raises NotFound, StateConflict."""
         ...
 
 
@@ -172,6 +181,8 @@ class GatewayServices(Protocol):
     def intake(self) -> submit_ports.Intake: ...  # noqa: D102
     @property
     def jobs(self) -> JobRows: ...  # noqa: D102
+    @property
+    def answers(self) -> AnswerRows: ...  # noqa: D102
     @property
     def events(self) -> EventRows: ...  # noqa: D102
     @property

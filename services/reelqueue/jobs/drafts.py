@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Output, Policies
 from reelqueue.kit.clock import rfc3339
 
 
@@ -35,6 +35,7 @@ class JobDraft:
     customer: str | None = None
     webhook_url: str | None = field(default=None, repr=False)
     finish_by: datetime | None = None
+    policies: Policies = DEFAULT_POLICIES
 
     @property
     def needs_network(self) -> bool:
@@ -56,6 +57,7 @@ def fingerprint(draft: JobDraft, file_digests: Iterable[str]) -> str:
         "metadata": dict(draft.metadata),
         "finish_by": None if draft.finish_by is None else rfc3339(draft.finish_by),
         "files": list(file_digests),
+        "policies": None if draft.policies == DEFAULT_POLICIES else asdict(draft.policies),
     }
     canonical = json.dumps(_said(asked), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

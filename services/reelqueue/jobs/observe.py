@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from reelqueue.domain import drafts
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot
 from reelqueue.domain.upstream import Balance
@@ -24,13 +23,12 @@ class Observer:
         session_id = known_session(project)
         balance = self._balance(project.token_id)
         state = self._desk.using(project.token_id, lambda credential: self._upstream.state(credential, session_id))
-        return Snapshot(
-            digest=drafts.digest(state),
-            timeline=drafts.summarize(state.draft),
-            exportable=drafts.is_exportable(state.draft),
-            available=None if balance is None else balance.available,
-            frozen=None if balance is None else balance.frozen,
-        )
+        return Snapshot.of(state, balance)
+
+    def explained(self, project: Project, error: UpstreamError) -> UpstreamError:
+        """An error that a stream carried, after the token's desk has heard of it: it may say more of it."""
+        self._desk.refused(self._desk.for_token(project.token_id), error)
+        return error
 
     def _balance(self, token_id: str) -> Balance | None:
         try:

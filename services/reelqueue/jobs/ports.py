@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim
-from reelqueue.domain.jobs import Job, Result
+from reelqueue.domain.jobs import EventType, Job, Result
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.tokens import TokenHealth, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn
@@ -37,6 +37,7 @@ class ClaimStore(Protocol):
     def apply(self, claim: Claim, change: Change) -> Job: ...
     def let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> bool: ...
     def note_progress(self, claim: Claim, percent: int) -> None: ...
+    def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None: ...
 
 
 class WorkerStore(Protocol):

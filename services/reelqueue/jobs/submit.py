@@ -183,6 +183,7 @@ def _new_job(
         customer=draft.customer,
         webhook_url=draft.webhook_url,
         finish_by=draft.finish_by,
+        policies=draft.policies,
         idempotency=idempotency,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from reelqueue.domain.links import credits_link
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.upstream import Credential
 from reelqueue.errors import (
@@ -50,15 +51,17 @@ class TokenDesk:
         anonymous_client_id: str | None,
         clock: Clock,
         speed: float = 1.0,
+        web_url: str = "https://nemovideo.com",
     ) -> None:
         """`anonymous_client_id`: the stable client id to fetch anonymous tokens with; `None` forbids it.
 
-        `speed` shortens a cooling whose length the upstream left to us.
+        `speed` shortens a cooling whose length the upstream left to us. `web_url` is where people top up.
         """
         self._tokens = tokens
         self._upstream = upstream
         self._client_id = anonymous_client_id
         self._clock = clock
+        self._web_url = web_url
         self._cooling_s = DEFAULT_COOLING_S / speed
         self._known: dict[str, tuple[float, Pass]] = {}
 
@@ -120,6 +123,8 @@ class TokenDesk:
             case TokenRejected():
                 self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation)
             case CreditsExhausted():
+                # What helps a person: the anonymous register and keep their history, all others top up.
+                error.detail = {**error.detail, "link": credits_link(self._web_url, token.user_id)}
                 self._tokens.mark(token.id, TokenHealth.EXHAUSTED, generation=token.generation)
             case RateLimited():
                 cooling_s = self._cooling_s if error.retry_after is None else error.retry_after
@@ -127,6 +132,12 @@ class TokenDesk:
                 generation = self._tokens.find(token.id).generation
                 self._tokens.mark(token.id, TokenHealth.COOLING, generation=generation, cooling_s=cooling_s)
         return False
+
+    def funded(self, used: Pass) -> None:
+        """The balance has grown since the token was found exhausted: it serves new projects again."""
+        if used.token.health is TokenHealth.EXHAUSTED:
+            self._known.pop(used.token.id, None)
+            self._tokens.mark(used.token.id, TokenHealth.OK, generation=used.token.generation)
 
     def _first_anonymous(self, tenant_id: str, client_id: str) -> UpstreamToken:
         with self._tokens.refreshing(client_id):

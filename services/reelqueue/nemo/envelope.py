@@ -102,7 +102,7 @@ def number(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
-        return int(value)
+        return int(value.strip())
     return None
 
 

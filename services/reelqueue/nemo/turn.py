@@ -142,7 +142,8 @@ class TurnAssembler:
                 return self._note(event.tool)
             case FlatKind.TOOL_RESULT:
                 self._last_flat = None
-                return [] if event.tool in self._tools else self._note(event.tool)
+                noted = [] if event.tool in self._tools else self._note(event.tool)
+                return [*noted, TurnProgress("result", event.tool)]
             case FlatKind.THOUGHT:
                 return []
             case _:
@@ -185,6 +186,7 @@ class TurnAssembler:
         for result in event.results:
             known = result.call_id in self._call_ids if result.call_id else result.name in self._tools
             shown += [] if known else self._note(result.name, result.call_id)
+            shown.append(TurnProgress("result", result.name))
         return shown
 
     def _note(self, tool: str, call_id: str | None = None) -> list[TurnProgress]:

@@ -13,11 +13,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from reelqueue.domain.channels import JOB, WORK
 from reelqueue.domain.claims import Change, Claim, ClaimLost
-from reelqueue.domain.jobs import Job, WaitingReason, queue_of
+from reelqueue.domain.jobs import EventType, Job, Status, WaitingReason, queue_of
+from reelqueue.domain.verdicts import Learned
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
-from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_from, waiting_json
+from reelqueue.store.rows import JOB_COLUMNS, job_from, question_json, waiting_from, waiting_json
 from reelqueue.store.tables import jobs
 
 _TO_BE_CANCELED = jobs.c.cancel_requested_at.is_not(None)
@@ -97,6 +98,20 @@ class Claims:
         with self._database.statement() as connection:
             return connection.execute(statement).first() is not None
 
+    def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None:
+        """Write an event of a step that is still at work, with its messages. Raises `ClaimLost`."""
+        statement = (
+            update(jobs)
+            .where(jobs.c.id == claim.job.id, jobs.c.lease_epoch == claim.epoch, jobs.c.lease_owner == claim.worker_id)
+            .values(event_seq=jobs.c.event_seq + 1)
+            .returning(*CHANGED)
+        )
+        with self._database.transaction() as connection:
+            row = connection.execute(statement).mappings().first()
+            if row is None:
+                raise ClaimLost(claim.job.id)
+            announce(connection, row, what, data)
+
     def note_progress(self, claim: Claim, percent: int) -> None:
         """Show how far the step is. Progress never goes back. Raises `ClaimLost`."""
         statement = (
@@ -117,7 +132,7 @@ def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
             jobs.c.id == claim.job.id,
             jobs.c.status == change.origin,
             # Under one claim the same move may be made twice (the next instruction): a repeat of a write is told by it.
-            jobs.c.event_seq == claim.job.event_seq,
+            jobs.c.moves == claim.job.moves,
             jobs.c.lease_epoch == claim.epoch,
             jobs.c.lease_owner == claim.worker_id,
         )
@@ -135,16 +150,27 @@ def _wake(change: Change) -> tuple[ColumnElement[Any], ...]:
 
 
 def _values(change: Change) -> Mapping[str, Any]:
-    learned = change.learned
     values: dict[str, Any] = {
         "status": change.to,
         "queue": queue_of(change.to),
         "attempt": change.attempt,
         "waiting": waiting_json(change.waiting),
         "crashes": 0,
+        "moves": jobs.c.moves + 1,
     }
+    if change.to is not Status.REQUIRES_INPUT:
+        values["question"] = None
+    elif change.question is not None:
+        values["question"] = question_json(change.question)
     if change.event is not None:
         values["event_seq"] = jobs.c.event_seq + 1
+    if change.error is not None:
+        values["error"] = asdict(change.error)
+    return {**values, **_learned(change.learned), **_hold(change)}
+
+
+def _learned(learned: Learned) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     if learned.progress is not None:
         values["progress"] = func.greatest(jobs.c.progress, learned.progress)
     if learned.instruction_index is not None:
@@ -153,13 +179,13 @@ def _values(change: Change) -> Mapping[str, Any]:
         values["project_id"] = learned.project_id
     if learned.receipt is not None:
         values["receipts"] = jobs.c.receipts.op("||")(literal([dict(learned.receipt)], JSONB))
+    if learned.answer is not None:
+        values["answers"] = jobs.c.answers.op("||")(literal([asdict(learned.answer)], JSONB))
     if learned.billing is not None:
         values["billing"] = asdict(learned.billing)
     if learned.result is not None:
         values["result"] = asdict(learned.result)
-    if change.error is not None:
-        values["error"] = asdict(change.error)
-    return {**values, **_hold(change)}
+    return values
 
 
 def _hold(change: Change) -> dict[str, Any]:

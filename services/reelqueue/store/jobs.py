@@ -83,6 +83,7 @@ def _ended() -> dict[str, object]:
         "due_at": None,
         "bell_at": None,
         "waiting": None,
+        "question": None,
         "lease_epoch": jobs.c.lease_epoch + 1,
         "event_seq": jobs.c.event_seq + 1,
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),

@@ -86,6 +86,7 @@ def job_from(row: RowMapping) -> Job:
         question=question_from(row["question"]),
         answers=tuple(Answer(**answer) for answer in row["answers"]),
         batch_id=row["batch_id"],
+        moves=row["moves"],
         inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),
     )
 

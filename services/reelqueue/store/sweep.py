@@ -32,9 +32,10 @@ WHERE id = ANY (ARRAY(
 """)
 
 
+_TURN_AT_HAND = jobs.c.instruction_index + func.jsonb_array_length(jobs.c.answers)
 _OPEN_TURN = (
     exists()
-    .where(turns.c.job_id == jobs.c.id, turns.c.position >= jobs.c.instruction_index, turns.c.state != TurnState.READY)
+    .where(turns.c.job_id == jobs.c.id, turns.c.position >= _TURN_AT_HAND, turns.c.state != TurnState.READY)
     .label("open_turn")
 )
 """Whether a turn was sent whose cost is not on the bill."""
@@ -113,6 +114,7 @@ def _fail(connection: Connection, job_id: str, cause: ReelqueueError) -> None:
         "dispatch": "done",
         "due_at": None,
         "waiting": None,
+        "question": None,
         "lease_epoch": jobs.c.lease_epoch + 1,
         "event_seq": jobs.c.event_seq + 1,
         "finished_at": func.now(),

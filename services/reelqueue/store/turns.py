@@ -124,7 +124,7 @@ def _turn_from(row: RowMapping) -> Turn:
 
 
 def _snapshot(value: dict[str, Any]) -> Snapshot:
-    return Snapshot(**{**value, "timeline": tuple(value["timeline"])})
+    return Snapshot.restored(value)
 
 
 def _report(value: dict[str, Any]) -> TurnReport:

@@ -30,6 +30,7 @@ from reelqueue.nemo.client import NemoClient
 from reelqueue.nemo.headers import Attribution
 from reelqueue.nemo.transport import CallLimits
 from reelqueue.settings import Settings
+from reelqueue.store.answers import Answers
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
 from reelqueue.store.blob_names import BlobNames
@@ -127,6 +128,11 @@ class Services:
     def jobs(self) -> Jobs:
         """Reads jobs."""
         return Jobs(self.database)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Takes answers."""
+        return Answers(self.database)
 
     @cached_property
     def events(self) -> Events:

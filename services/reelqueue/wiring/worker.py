@@ -12,9 +12,9 @@ from reelqueue.domain.upstream import TurnLimits
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
-from reelqueue.jobs.progress import ProgressBars
 from reelqueue.jobs.runner import Runner, Steps
 from reelqueue.jobs.session import SessionKeeper
+from reelqueue.jobs.steps.ask import AskStep
 from reelqueue.jobs.steps.cancel import CancelStep
 from reelqueue.jobs.steps.instruct import InstructStep
 from reelqueue.jobs.steps.open import OpenStep
@@ -23,6 +23,7 @@ from reelqueue.jobs.steps.render import PollSchedule, RenderStep
 from reelqueue.jobs.steps.save import SaveStep
 from reelqueue.jobs.steps.upload import UploadStep
 from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.settings import Settings
 from reelqueue.webhooks.deliver import Deliverer
 from reelqueue.webhooks.sender import WebhookSender
@@ -78,7 +79,14 @@ def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
 def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
     settings, nemo, renders = services.settings, services.nemo, services.renders
     client_id = settings.nemo.client_id if settings.nemo.allow_anonymous else None
-    desk = TokenDesk(services.tokens, nemo, anonymous_client_id=client_id, clock=services.clock, speed=settings.speed)
+    desk = TokenDesk(
+        services.tokens,
+        nemo,
+        anonymous_client_id=client_id,
+        clock=services.clock,
+        speed=settings.speed,
+        web_url=settings.nemo.web_url,
+    )
     sessions = SessionKeeper(
         upstream=nemo,
         desk=desk,
@@ -104,10 +112,11 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
                 reconciler=reconciler,
                 live=live,
                 lease=lease,
-                bars=ProgressBars(services.claims, services.clock, speed=settings.speed),
+                log=TurnLog(services.claims, services.clock, speed=settings.speed),
                 limits=_turn_limits(settings),
                 clock=services.clock,
             ),
+            Status.REQUIRES_INPUT: AskStep(services.clock),
             Status.RENDERING: RenderStep(
                 upstream=nemo,
                 desk=desk,

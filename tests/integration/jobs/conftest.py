@@ -21,9 +21,9 @@ from reelqueue.domain.upstream import TurnLimits
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
-from reelqueue.jobs.progress import ProgressBars
 from reelqueue.jobs.runner import Runner, Steps
 from reelqueue.jobs.session import SessionKeeper
+from reelqueue.jobs.steps.ask import AskStep
 from reelqueue.jobs.steps.cancel import CancelStep
 from reelqueue.jobs.steps.instruct import InstructStep
 from reelqueue.jobs.steps.open import OpenStep
@@ -32,6 +32,7 @@ from reelqueue.jobs.steps.render import PollSchedule, RenderStep
 from reelqueue.jobs.steps.save import SaveStep
 from reelqueue.jobs.steps.upload import UploadStep
 from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.metrics import Metrics
@@ -115,10 +116,11 @@ class Plant:
                     reconciler=reconciler,
                     live=live,
                     lease=lease,
-                    bars=ProgressBars(claims, clock, speed=FAST),
+                    log=TurnLog(claims, clock, speed=FAST),
                     limits=TurnLimits(),
                     clock=clock,
                 ),
+                Status.REQUIRES_INPUT: AskStep(clock),
                 Status.RENDERING: RenderStep(
                     **shared,
                     renders=renders,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from reelqueue.domain.jobs import (
     Billing,
     EventType,
     JobError,
+    Question,
     Queue,
     Result,
     Status,
@@ -43,6 +45,9 @@ from reelqueue.store.uploads import Uploads
 WORKER = "wrk_one"
 RESULT = Result(blob_key="k", sha256="0" * 64, bytes=1, duration_ms=2, width=3, height=4, container="mp4")
 ERROR = JobError(code="c", message="m", blame="upstream", retryable=True, spent=1.5, fix="f")
+QUESTION = Question(
+    instruction=0, text="Which song?", asked_at=datetime(2026, 1, 1, tzinfo=UTC), until=datetime(2026, 1, 2, tzinfo=UTC)
+)
 SOON = Change(origin=Status.RENDERING, to=Status.RENDERING, hold="release", due_s=30)
 
 
@@ -131,7 +136,8 @@ def test_a_job_whose_cancel_was_asked_for_while_it_was_held_does_not_sleep_on_it
     claim = board.held(tenant, WORKER, Status.INSTRUCTING)
     Jobs(database).request_cancel(tenant, claim.job.id)
     to = Status.REQUIRES_INPUT if due_s is None else Status.INSTRUCTING
-    claims.apply(claim, Change(origin=Status.INSTRUCTING, to=to, hold="release", due_s=due_s))
+    asked = QUESTION if due_s is None else None
+    claims.apply(claim, Change(origin=Status.INSTRUCTING, to=to, hold="release", due_s=due_s, question=asked))
     assert claim.job.id in {bell.id for bell in Dispatch(database).mark_due(queue_of(to), 1000)}
     assert claims.claim(claim.job.id, WORKER).job.cancel_requested_at is not None
 
@@ -203,7 +209,8 @@ def test_a_wait_is_due_by_the_databases_clock(claims, board, tenant, database):
 
 def test_a_question_is_due_when_somebody_says_so(claims, board, tenant):
     claim = board.held(tenant, WORKER)
-    job = claims.apply(claim, moved(Status.INSTRUCTING, Status.REQUIRES_INPUT, due_s=None))
+    job = claims.apply(claim, moved(Status.INSTRUCTING, Status.REQUIRES_INPUT, due_s=None, question=QUESTION))
+    assert job.question == QUESTION
     row = board.read(job.id)
     assert (row["due_at"], row["dispatch"], row["queue"]) == (None, "idle", "step")
 
@@ -234,7 +241,12 @@ def test_no_text_of_the_upstreams_keeps_a_verdict_from_being_written(claims, boa
     claim = board.held(tenant, WORKER)
     learned = Learned(receipt={"texts": [text]})
     change = moved(
-        Status.INSTRUCTING, Status.REQUIRES_INPUT, due_s=None, learned=learned, event_data={"question": text}
+        Status.INSTRUCTING,
+        Status.REQUIRES_INPUT,
+        due_s=None,
+        learned=learned,
+        question=replace(QUESTION, text=text),
+        event_data={"question": text},
     )
     job = claims.apply(claim, change)
     [kept] = job.receipts[0]["texts"]

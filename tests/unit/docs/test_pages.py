@@ -15,8 +15,8 @@ from fakes.command_line import parse_command
 from reelqueue.dev.docs.commands import command_helps
 from reelqueue.dev.docs.settings import env_example
 from reelqueue.domain.api_keys import SCOPES
+from reelqueue.gateway.app import API
 from reelqueue.gateway.openapi import document_of
-from reelqueue.gateway.routes import assets, events, health, jobs, results, webhook_endpoints
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -30,7 +30,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 @cache
 def api() -> dict[str, Any]:
     app = FastAPI()
-    for module in (jobs, events, results, assets, webhook_endpoints, health):
+    for module in API:
         app.router.routes.extend(module.router.routes)
     return document_of(app)
 

@@ -13,6 +13,8 @@ from reelqueue.domain.jobs import (
     Billing,
     EventType,
     IllegalTransitionError,
+    Policies,
+    Question,
     Status,
     Waiting,
     WaitingReason,
@@ -21,6 +23,7 @@ from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules, rule
 from reelqueue.domain.verdicts import Advance, Ask, Canceled, Fail, Learned, Retry, Snooze
 from reelqueue.errors import NoTimeline, RateLimited, UpstreamUnavailable
+from reelqueue.kit.clock import rfc3339
 
 POLICY = RetryPolicy(max_attempts=3, base_s=4.0, cap_s=60.0)
 
@@ -65,10 +68,14 @@ def test_the_next_instruction_keeps_the_claim_and_its_event_says_which():
     assert (change.hold, change.event, change.event_data) == ("keep", EventType.INSTRUCTING, {"instruction": 1})
 
 
-def test_a_question_waits_for_its_owner_without_a_due_time():
-    change = ruled(make_job(status=Status.INSTRUCTING), Ask("Which song?"))
-    assert (change.to, change.hold, change.due_s) == (Status.REQUIRES_INPUT, "release", None)
-    assert change.event_data == {"question": "Which song?"}
+def test_a_question_waits_for_its_owner_as_long_as_the_job_says():
+    job = make_job(status=Status.INSTRUCTING, policies=Policies(answer_within_s=90))
+    change = ruled(job, Ask("Which song?"))
+    until = NOW + timedelta(seconds=90)
+    assert (change.to, change.hold, change.due_s) == (Status.REQUIRES_INPUT, "release", 90)
+    assert change.question == Question(instruction=0, text="Which song?", asked_at=NOW, until=until)
+    assert change.waiting == Waiting(reason=WaitingReason.ANSWER, since=NOW, until=until)
+    assert change.event_data == {"question": "Which song?", "instruction": 1, "until": rfc3339(until)}
 
 
 @settings(deadline=None)

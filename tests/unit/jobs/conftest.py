@@ -26,7 +26,6 @@ from fakes.upstream import ScriptedUpstream
 from reelqueue.domain.upstream import TurnLimits
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
-from reelqueue.jobs.progress import ProgressBars
 from reelqueue.jobs.session import SessionKeeper
 from reelqueue.jobs.steps.cancel import CancelStep
 from reelqueue.jobs.steps.instruct import InstructStep
@@ -36,6 +35,7 @@ from reelqueue.jobs.steps.render import PollSchedule, RenderStep
 from reelqueue.jobs.steps.save import SaveStep
 from reelqueue.jobs.steps.upload import UploadStep
 from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.jobs.turn_log import TurnLog
 
 RECIPE = Recipe(first_s=30, next_s=60, looks=5, lag_s=2, lag_looks=3, patience_s=3600)
 
@@ -93,7 +93,7 @@ class Bench:
             reconciler=reconciler,
             live=self.live,
             lease=self.lease,
-            bars=ProgressBars(self.claims, world.clock, speed=1.0),
+            log=TurnLog(self.claims, world.clock, speed=1.0),
             limits=TurnLimits(),
             clock=world.clock,
         )

@@ -310,6 +310,8 @@ def test_progress_tells_finished_texts_tools_and_heartbeats_once() -> None:
         TurnProgress("heartbeat"),
         TurnProgress("text", "Hey"),
         TurnProgress("tool", "edit"),
+        TurnProgress("result", "edit"),
+        TurnProgress("result", "edit"),
         TurnProgress("text", "cut"),
     ]
 

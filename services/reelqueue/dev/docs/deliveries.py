@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from reelqueue.dev.docs.markdown import table
 from reelqueue.domain.deliveries import SCHEDULE_S
-from reelqueue.domain.jobs import EVENT_OF, TERMINAL_EVENTS, Status
+from reelqueue.domain.jobs import EVENT_OF, TERMINAL_EVENTS, EventType, Status
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
+_BETWEEN = {
+    EventType.PROGRESS: "a running turn said something, or is still at work after two more minutes",
+    EventType.PREVIEW_READY: "the first clip of a generation is on the timeline",
+    EventType.EXPORTED: "one of several outputs is done or has failed",
+    EventType.RECOVERED: "a job that had ended without it has its result after all",
+}
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -22,10 +28,11 @@ def schedule_table() -> str:
 def event_table() -> str:
     """The event types."""
     rows = []
-    for status in Status:
-        kind = EVENT_OF[status]
+    became = {EVENT_OF[status]: f"the job became `{status}`" for status in Status}
+    for kind in EventType:
+        when = became.get(kind) or _BETWEEN[kind]
         final, default = kind in TERMINAL_EVENTS, kind in DEFAULT_EVENT_TYPES
-        rows.append([f"`{kind}`", f"the job became `{status}`", "yes" if final else "", "yes" if default else ""])
+        rows.append([f"`{kind}`", when, "yes" if final else "", "yes" if default else ""])
     return table(["type", "when", "the last one of a job", "sent if you do not choose"], rows)
 
 

@@ -75,6 +75,7 @@ class JobError(Document):
     retryable: bool
     spent: float | None = Field(description="Credits the job is known to have cost.")
     fix: str
+    link: str | None = Field(description="Where a person can do that.")
     docs: Path
 
 

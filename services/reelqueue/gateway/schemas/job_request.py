@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Output, Policies
 from reelqueue.gateway.schemas.moments import parse_moment
 from reelqueue.gateway.schemas.strict import StrictModel, broken_rule
 from reelqueue.jobs.drafts import DraftInput, JobDraft
@@ -71,6 +71,12 @@ class OutputRequest(StrictModel):
     quality: Literal["low", "medium", "high"] = "high"
 
 
+class AnswerPolicy(StrictModel):
+    """An answer given in advance, to the first question of each instruction."""
+
+    answer: Instruction = Field(examples=["Choose what fits best, and go on."])
+
+
 class JobRequest(StrictModel):
     """A job: inputs and instructions in, a video out."""
 
@@ -95,6 +101,21 @@ class JobRequest(StrictModel):
     webhook_url: Url | None = Field(None, description="Gets this job's terminal event, beside your endpoints.")
     finish_by: Moment | None = Field(None, description="The job fails if it has not finished by then.")
 
+    on_question: Literal["wait", "fail"] | AnswerPolicy | None = Field(
+        None, description="What happens when the agent asks instead of editing; `wait` for you unless said."
+    )
+    answer_within_s: Annotated[int, Field(ge=60, le=604_800)] | None = Field(
+        None, description="How long a question waits, in seconds, before the job fails; a day unless said."
+    )
+    on_no_credits: Literal["fail", "wait"] | None = Field(
+        None, description="What happens when the NemoVideo token has no credits; `fail` unless said."
+    )
+    post_production: Literal["keep", "strip"] | None = Field(
+        None,
+        description="What happens to music, titles and effects that a generation adds unasked; `keep` unless said."
+        " `strip` takes them off by a turn of its own, which may cost credits.",
+    )
+
     @model_validator(mode="after")
     def _says_what_to_do(self) -> Self:
         if (self.instruction is None) == (self.instructions is None):
@@ -118,4 +139,23 @@ class JobRequest(StrictModel):
             customer=self.customer,
             webhook_url=self.webhook_url,
             finish_by=self.finish_by,
+            policies=self._policies(),
         )
+
+    def _policies(self) -> Policies:
+        return Policies(
+            on_question="answer" if isinstance(self.on_question, AnswerPolicy) else self.on_question or "wait",
+            answer_text=self.on_question.answer if isinstance(self.on_question, AnswerPolicy) else None,
+            answer_within_s=DEFAULT_POLICIES.answer_within_s if self.answer_within_s is None else self.answer_within_s,
+            on_no_credits=self.on_no_credits or "fail",
+            post_production=self.post_production or "keep",
+        )
+
+
+class AnswerRequest(StrictModel):
+    """An answer to the agent's question."""
+
+    text: Instruction = Field(examples=["Golden Hour"])
+    asked_at: Moment | None = Field(
+        None, description="The question's `asked_at`. Send it, and a repeat can never answer the next question."
+    )

@@ -11,6 +11,8 @@ Everything else that goes wrong after the commit is doubt, and doubt is settled 
 
 from __future__ import annotations
 
+from functools import partial
+
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import WaitingReason, is_overdue
 from reelqueue.domain.sessions import Project
@@ -36,10 +38,10 @@ from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
 from reelqueue.jobs.ports import TurnStore, Upstream
-from reelqueue.jobs.progress import ProgressBars
 from reelqueue.jobs.session import SessionKeeper, known_session
 from reelqueue.jobs.steps.reconcile import Reconciler
 from reelqueue.jobs.token_desk import Pass, TokenDesk
+from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.kit.clock import Clock
 
 NOT_TAKEN = (
@@ -55,6 +57,10 @@ NOT_TAKEN = (
     UpstreamRequestInvalid,
 )
 """What proves that a turn was not begun: nothing left us, or the upstream said so by name. All else is doubt."""
+
+
+CREDITS_AGAIN_S = 300.0
+"""How often a job that waits for credits looks at the balance."""
 
 
 class LeaseTooShort(NotSent):
@@ -75,7 +81,7 @@ class InstructStep:
         reconciler: Reconciler,
         live: LiveTurns,
         lease: Lease,
-        bars: ProgressBars,
+        log: TurnLog,
         limits: TurnLimits,
         clock: Clock,
     ) -> None:
@@ -87,13 +93,13 @@ class InstructStep:
         self._reconciler = reconciler
         self._live = live
         self._lease = lease
-        self._bars = bars
+        self._log = log
         self._limits = limits
         self._clock = clock
 
     def run(self, claim: Claim) -> Verdict:
         """Send the instruction, or settle what an earlier sending did."""
-        position = claim.job.instruction_index
+        position = claim.job.turn_position
         project = self._sessions.project_of(claim)
         turn = self._turns.find(claim.job.id, position)
         if turn is None or turn.state is TurnState.READY:
@@ -104,8 +110,20 @@ class InstructStep:
         if is_overdue(claim.job, self._clock.now()):
             return Fail(DeadlineExceeded())
         project, before = self._filled(claim, project, position)
+        if not self._may_have_credits(claim, project, before):
+            return _without_credits(before)
         self._turns.prepare(claim, position, before)
-        return self._send(claim, project, position)
+        return self._send(claim, project, position, before)
+
+    def _may_have_credits(self, claim: Claim, project: Project, before: Snapshot) -> bool:
+        """False while a job that waits for credits sees no more of them than when it was refused."""
+        waiting = claim.job.waiting
+        if waiting is None or waiting.reason is not WaitingReason.CREDITS:
+            return True
+        if before.available is None or before.available <= float(waiting.detail or 0):
+            return False
+        self._desk.funded(self._desk.for_token(project.token_id))
+        return True
 
     def _filled(self, claim: Claim, project: Project | None, position: int) -> tuple[Project, Snapshot]:
         """The session with all inputs in it, and a look at it.
@@ -126,7 +144,7 @@ class InstructStep:
         project = self._sessions.rebuilt(claim, project)
         return project, self._observer.look(project)
 
-    def _send(self, claim: Claim, project: Project, position: int) -> Verdict:
+    def _send(self, claim: Claim, project: Project, position: int, before: Snapshot) -> Verdict:
         used = self._desk.for_token(project.token_id)
 
         def gate() -> None:
@@ -136,18 +154,19 @@ class InstructStep:
 
         control = TurnControl(gate, self._limits)
         try:
-            with self._live.listening(claim.job.id, control), self._bars.moving(claim) as on_progress:
+            look = partial(self._observer.look, project)
+            with self._live.listening(claim.job.id, control), self._log.listening(claim, before, look) as on_progress:
                 report = self._upstream.run_turn(
                     used.credential,
                     session_id=known_session(project),
-                    text=claim.job.instructions[position],
+                    text=claim.job.turn_text,
                     control=control,
                     on_progress=on_progress,
                 )
         except TurnCut as cut:
             return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=cut.partial)
         except NOT_TAKEN as error:
-            verdict = self._not_taken(claim, position, used, error)
+            verdict = self._not_taken(claim, position, used, before, error)
             return Canceled() if control.aborted else verdict
         except UpstreamError:
             # Not on the list, so it proves nothing, whatever the client meant by it.
@@ -157,7 +176,7 @@ class InstructStep:
         assert turn is not None
         return self._reconciler.settle(claim, project, turn)
 
-    def _not_taken(self, claim: Claim, position: int, used: Pass, error: UpstreamError) -> Verdict:
+    def _not_taken(self, claim: Claim, position: int, used: Pass, before: Snapshot, error: UpstreamError) -> Verdict:
         """No byte left, or the upstream refused by name: the instruction was not carried out.
 
         Where the gate had committed the intent, this call is the one that may take it back.
@@ -171,4 +190,12 @@ class InstructStep:
                 return Snooze(0, WaitingReason.RETRY)
             case NotSent() | RateLimited():
                 return verdict_on(error)
+            case CreditsExhausted() if claim.job.policies.on_no_credits == "wait":
+                return _without_credits(before)
         return Fail(error)
+
+
+def _without_credits(before: Snapshot) -> Snooze:
+    """Wait for more credits than there were. The balance is read then; nothing is sent before it has grown."""
+    had = before.available or 0.0
+    return Snooze(CREDITS_AGAIN_S, WaitingReason.CREDITS, detail=f"{had:g}")

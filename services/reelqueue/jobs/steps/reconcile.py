@@ -7,10 +7,13 @@ since a generation goes on in stages (§6.3). And while more credits are frozen 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from reelqueue.domain.claims import Claim
-from reelqueue.domain.jobs import Billing, Status, WaitingReason
+from reelqueue.domain.follow_ups import follow_up
+from reelqueue.domain.jobs import Billing, Job, Status, WaitingReason
 from reelqueue.domain.receipts import bill, receipt
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
@@ -84,7 +87,7 @@ class Reconciler:
             stands_still = turn.last_seen is not None and turn.last_seen.digest == now.digest
             if (stands_still and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
                 self._turns.finish(claim, turn.position, None)
-                return self._verdict(claim, turn, now, None)
+                return self._verdict(claim, project, turn, now, None)
             self._turns.observe(claim, turn.position, now)
             return Snooze(self._recipe.first_s, WaitingReason.RECONCILE)
         if (looks >= self._recipe.looks and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
@@ -102,7 +105,7 @@ class Reconciler:
             return Snooze(self._recipe.next_s, WaitingReason.UPSTREAM_DOWN, detail=error.code)
         if turn.state is TurnState.SENDING:
             self._turns.give_up(claim, turn.position)
-        heard = None if turn.report is None else receipt(turn.position + 1, turn.before, None, turn.report)
+        heard = None if turn.report is None else _receipt(claim.job, turn, None, turn.report)
         return Fail(error, Learned(receipt=heard, billing=_doubtful(claim, turn, None)))
 
     def _is_patient(self, turn: Turn) -> bool:
@@ -117,7 +120,7 @@ class Reconciler:
         if silent and now.digest == turn.before.digest and turn.observations < self._recipe.lag_looks:
             self._turns.observe(claim, turn.position, now)
             return Snooze(self._recipe.lag_s, WaitingReason.RECONCILE)
-        return self._verdict(claim, turn, now, report)
+        return self._verdict(claim, project, turn, now, report)
 
     def _failure(self, report: TurnReport) -> UpstreamError | None:
         """What the stream said went wrong. Beside texts or tools an event's error code ended one step only (§5.4)."""
@@ -127,7 +130,7 @@ class Reconciler:
 
     def canceled(self, claim: Claim, project: Project | None) -> Verdict:
         """End a job whose owner canceled it, saying what is known of the cost of a turn that was under way."""
-        turn = self._turns.find(claim.job.id, claim.job.instruction_index)
+        turn = self._turns.find(claim.job.id, claim.job.turn_position)
         if project is None or turn is None or turn.state is TurnState.READY:
             return Canceled()
         try:
@@ -136,21 +139,27 @@ class Reconciler:
             now = None
         return Canceled(Learned(billing=_doubtful(claim, turn, now)))
 
-    def _verdict(self, claim: Claim, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
+    def _verdict(self, claim: Claim, project: Project, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
         job = claim.job
+        told = _receipt(job, turn, now, report)
         learned = Learned(
-            receipt=receipt(turn.position + 1, turn.before, now, report),
-            billing=bill(job.billing, turn.before, now),
-            instruction_index=turn.position + 1,
+            receipt=told, billing=bill(job.billing, turn.before, now), instruction_index=job.instruction_index + 1
         )
         failure = None if report is None else self._failure(report)
         if failure is not None:
-            return Fail(failure, learned)
-        if turn.position + 1 < len(job.instructions):
-            return Advance(Status.INSTRUCTING, learned, {"instruction": turn.position + 1})
+            return Fail(self._observer.explained(project, failure), learned)
+        followed = follow_up(job, told, report, changed=now.digest != turn.before.digest, learned=learned)
+        if followed is not None:
+            return followed
+        if job.instruction_index + 1 < len(job.instructions):
+            return Advance(Status.INSTRUCTING, learned, {"instruction": job.instruction_index + 1})
         if job.output is None:
             return Advance(Status.SUCCEEDED, learned)
         return Advance(Status.RENDERING, learned) if now.exportable else Fail(NoTimeline(), learned)
+
+
+def _receipt(job: Job, turn: Turn, now: Snapshot | None, report: TurnReport | None) -> Mapping[str, Any]:
+    return receipt(job.instruction_index + 1, turn.before, now, report, asked=job.turn_text)
 
 
 def _still_running(before: Snapshot, now: Snapshot) -> bool:

@@ -55,6 +55,7 @@ jobs = Table(
     Column("question", JSONB(none_as_null=True)),
     Column("answers", JSONB, nullable=False, server_default=EMPTY_ARRAY),
     Column("event_seq", Integer, nullable=False, server_default=text("1")),
+    Column("moves", Integer, nullable=False, server_default=text("0")),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("crashes", Integer, nullable=False, server_default=text("0")),
     Column("cancel_requested_at", Moment),
