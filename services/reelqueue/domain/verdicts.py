@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reelqueue.domain.credits import Booking
 from reelqueue.domain.jobs import Answer, Billing, Result, Status, WaitingReason
 from reelqueue.errors import ReelqueueError
 
@@ -23,6 +24,8 @@ class Learned:
     receipt: Mapping[str, Any] | None = None
     """Appended to the job's receipts."""
     billing: Billing | None = None
+    booking: Booking | None = None
+    """What the turn cost, for the ledger. Kept once a turn, however often it is written."""
     answer: Answer | None = None
     """What is to be said to the agent next, in a turn of its own. Appended to the job's answers."""
     result: Result | None = None

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from reelqueue.domain.assets import Asset
+from reelqueue.domain.credits import Credits
 from reelqueue.domain.endpoints import Endpoint
 from reelqueue.kit.clock import rfc3339
+
+
+def credits_document(known: Credits) -> dict[str, Any]:
+    """What a tenant has and has spent, public."""
+    balance = known.balance
+    return {
+        "object": "credits",
+        "source": known.source,
+        "token": known.token_id,
+        "available": None if balance is None else balance.available,
+        "frozen": None if balance is None else balance.frozen,
+        "total": None if balance is None else balance.total,
+        "as_of": rfc3339(known.as_of),
+        "this_month": asdict(known.month),
+        "link": known.link,
+    }
 
 
 def asset_document(asset: Asset) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _DESCRIPTIONS: Final = {
     422: "Well formed, but a value is not acceptable; `errors` says where.",
     431: "The headers are too large.",
     500: "A bug of ours.",
+    502: "NemoVideo refused or broke.",
     503: "Something we need is down; nothing was done.",
     507: "No room for files.",
 }
@@ -259,6 +260,12 @@ DELETE_ENDPOINT: Final = _operation(
     "Delete a webhook endpoint", {204: _answer("Gone.")}, problems=(404,), tag="webhooks"
 )
 HEALTHZ: Final = _operation("Liveness", {200: _answer("Alive.", "Health")}, public=True, tag="operations")
+GET_CREDITS: Final = _operation(
+    "Credits",
+    {200: _answer("The balance of your own NemoVideo token, and what your turns cost this month.", "Credits")},
+    problems=(422, 502),
+    tag="usage",
+)
 READYZ: Final = _operation(
     "Readiness",
     {200: _answer("Ready.", "Readiness"), 503: _answer("Something is down.", "Readiness")},

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from reelqueue.domain.api_keys import ApiKey
 from reelqueue.domain.assets import Asset
+from reelqueue.domain.credits import Credits
 from reelqueue.domain.endpoints import Endpoint
 from reelqueue.domain.intake import JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
@@ -53,6 +54,14 @@ class AnswerRows(Protocol):
 
     def give(self, tenant_id: str, job_id: str, text: str, *, asked_at: datetime | None) -> Job:
         """Answer the open question. Raises NotFound, StateConflict."""
+        ...
+
+
+class CreditsReader(Protocol):
+    """Knows what a tenant has and has spent."""
+
+    def read(self, tenant_id: str) -> Credits:
+        """As of now. Raises what the balance call raises."""
         ...
 
 
@@ -183,6 +192,8 @@ class GatewayServices(Protocol):
     def jobs(self) -> JobRows: ...  # noqa: D102
     @property
     def answers(self) -> AnswerRows: ...  # noqa: D102
+    @property
+    def credits(self) -> CreditsReader: ...  # noqa: D102
     @property
     def events(self) -> EventRows: ...  # noqa: D102
     @property

@@ -17,6 +17,7 @@ from reelqueue.domain.jobs import EventType, Job, Status, WaitingReason, queue_o
 from reelqueue.domain.verdicts import Learned
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
 from reelqueue.store.engine import Database
+from reelqueue.store.ledger import book
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from, question_json, waiting_from, waiting_json
 from reelqueue.store.tables import jobs
@@ -72,6 +73,8 @@ class Claims:
             row = connection.execute(_update(claim, change)).mappings().first()
             if row is None:
                 raise ClaimLost(claim.job.id)
+            if change.learned.booking is not None:
+                book(connection, claim, change.learned.booking)
             if change.event is not None:
                 announce(connection, row, change.event, change.event_data)
         return job_from(row)

@@ -22,6 +22,8 @@ from reelqueue.files.orphans import OrphanSweep
 from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
+from reelqueue.jobs.credits import CreditsReader
+from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.broker import broker_answers
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.metrics import Metrics
@@ -43,6 +45,7 @@ from reelqueue.store.events import Events
 from reelqueue.store.health import Health
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
+from reelqueue.store.ledger import Ledger
 from reelqueue.store.notices import Notices
 from reelqueue.store.projects import Projects
 from reelqueue.store.renders import Renders
@@ -273,6 +276,31 @@ class Services:
             ),
             ssl_context=self.ssl_context,
             clock=self.clock,
+        )
+
+    @cached_property
+    def desk(self) -> TokenDesk:
+        """Hands out upstream tokens."""
+        nemo = self.settings.nemo
+        return TokenDesk(
+            self.tokens,
+            self.nemo,
+            anonymous_client_id=nemo.client_id if nemo.allow_anonymous else None,
+            clock=self.clock,
+            speed=self.settings.speed,
+            web_url=nemo.web_url,
+        )
+
+    @cached_property
+    def credits(self) -> CreditsReader:
+        """What a tenant has and has spent."""
+        return CreditsReader(
+            tokens=self.tokens,
+            ledger=Ledger(self.database),
+            desk=self.desk,
+            upstream=self.nemo,
+            clock=self.clock,
+            web_url=self.settings.nemo.web_url,
         )
 
     def close(self) -> None:

@@ -22,7 +22,6 @@ from reelqueue.jobs.steps.reconcile import Recipe, Reconciler
 from reelqueue.jobs.steps.render import PollSchedule, RenderStep
 from reelqueue.jobs.steps.save import SaveStep
 from reelqueue.jobs.steps.upload import UploadStep
-from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.settings import Settings
 from reelqueue.webhooks.deliver import Deliverer
@@ -78,15 +77,7 @@ def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
 
 def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
     settings, nemo, renders = services.settings, services.nemo, services.renders
-    client_id = settings.nemo.client_id if settings.nemo.allow_anonymous else None
-    desk = TokenDesk(
-        services.tokens,
-        nemo,
-        anonymous_client_id=client_id,
-        clock=services.clock,
-        speed=settings.speed,
-        web_url=settings.nemo.web_url,
-    )
+    desk = services.desk
     sessions = SessionKeeper(
         upstream=nemo,
         desk=desk,

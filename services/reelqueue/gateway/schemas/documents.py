@@ -249,6 +249,28 @@ class WebhookEndpointList(Document):
     next_cursor: str | None
 
 
+class Spending(Document):
+    """The sum of a tenant's ledger. `unknown` counts turns whose cost could not be read."""
+
+    spent: float
+    turns: int
+    unknown: int
+
+
+class Credits(Document):
+    """What a tenant has to spend. The balance of a shared token is not shown: it would tell what others spend."""
+
+    object: Literal["credits"]
+    source: Literal["own", "shared", "none"]
+    token: str | None
+    available: float | None
+    frozen: float | None
+    total: float | None
+    as_of: Moment
+    this_month: Spending
+    link: str | None = Field(description="Where a person gets more.")
+
+
 class Health(Document):
     """The process answers."""
 
@@ -295,6 +317,7 @@ SHOWN: tuple[type[BaseModel], ...] = (
     WebhookEndpoint,
     NewWebhookEndpoint,
     WebhookEndpointList,
+    Credits,
     Health,
     Readiness,
     Problem,

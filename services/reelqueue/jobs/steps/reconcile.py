@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reelqueue.domain.claims import Claim
+from reelqueue.domain.credits import booking
 from reelqueue.domain.follow_ups import follow_up
 from reelqueue.domain.jobs import Billing, Job, Status, WaitingReason
 from reelqueue.domain.receipts import bill, receipt
@@ -92,7 +93,8 @@ class Reconciler:
             return Snooze(self._recipe.first_s, WaitingReason.RECONCILE)
         if (looks >= self._recipe.looks and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
             self._turns.give_up(claim, turn.position)
-            return Fail(OutcomeUnknown(), Learned(billing=_doubtful(claim, turn, now)))
+            booked = booking(turn.position, project.token_id, turn.before, now)
+            return Fail(OutcomeUnknown(), Learned(billing=_doubtful(claim, turn, now), booking=booked))
         self._turns.observe(claim, turn.position, now)
         return Snooze(self._recipe.next_s, WaitingReason.RECONCILE)
 
@@ -137,13 +139,17 @@ class Reconciler:
             now: Snapshot | None = self._observer.look(project)
         except UpstreamError:
             now = None
-        return Canceled(Learned(billing=_doubtful(claim, turn, now)))
+        booked = booking(turn.position, project.token_id, turn.before, now)
+        return Canceled(Learned(billing=_doubtful(claim, turn, now), booking=booked))
 
     def _verdict(self, claim: Claim, project: Project, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
         job = claim.job
         told = _receipt(job, turn, now, report)
         learned = Learned(
-            receipt=told, billing=bill(job.billing, turn.before, now), instruction_index=job.instruction_index + 1
+            receipt=told,
+            billing=bill(job.billing, turn.before, now),
+            booking=booking(turn.position, project.token_id, turn.before, now),
+            instruction_index=job.instruction_index + 1,
         )
         failure = None if report is None else self._failure(report)
         if failure is not None:

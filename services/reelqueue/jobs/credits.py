@@ -1,0 +1,69 @@
+"""`GET /v1/credits` without HTTP: what a tenant has, and what its turns have cost this month."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from reelqueue.domain.credits import Credits, Spending
+from reelqueue.domain.links import credits_link
+from reelqueue.domain.tokens import UpstreamToken
+from reelqueue.domain.upstream import Balance
+from reelqueue.jobs.ports import Upstream
+from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.kit.clock import Clock
+
+
+class LedgerRows(Protocol):
+    """`store.ledger.Ledger`."""
+
+    def spent_since(self, tenant_id: str, moment: datetime) -> Spending:
+        """The sum from a moment on."""
+        ...
+
+
+class TokenPicker(Protocol):
+    """`store.tokens.UpstreamTokens`, as far as it is asked here."""
+
+    def pick(self, tenant_id: str) -> UpstreamToken | None:
+        """The token that the tenant's next project would be bound to."""
+        ...
+
+
+class CreditsReader:
+    """Reads. The upstream is asked only for a token of the tenant's own. For many threads."""
+
+    def __init__(
+        self,
+        *,
+        tokens: TokenPicker,
+        ledger: LedgerRows,
+        desk: TokenDesk,
+        upstream: Upstream,
+        clock: Clock,
+        web_url: str,
+    ) -> None:
+        self._tokens = tokens
+        self._ledger = ledger
+        self._desk = desk
+        self._upstream = upstream
+        self._clock = clock
+        self._web_url = web_url
+
+    def read(self, tenant_id: str) -> Credits:
+        """As of now. Raises what the balance call raises, and DependencyUnavailable."""
+        now = self._clock.now()
+        month = self._ledger.spent_since(tenant_id, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+        token = self._tokens.pick(tenant_id)
+        own = token is not None and token.tenant_id == tenant_id
+        return Credits(
+            source="none" if token is None else "own" if own else "shared",
+            token_id=token.id if token is not None and own else None,
+            balance=self._balance(token) if token is not None and own else None,
+            as_of=now,
+            month=month,
+            link=credits_link(self._web_url, token.user_id) if token is not None and own else None,
+        )
+
+    def _balance(self, token: UpstreamToken) -> Balance:
+        return self._desk.using(token.id, self._upstream.balance)
