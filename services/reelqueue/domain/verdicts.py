@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reelqueue.domain.jobs import Billing, Result, Status, WaitingReason
+from reelqueue.domain.jobs import Billing, EventType, Export, Result, Status, WaitingReason
 from reelqueue.errors import ReelqueueError
 
 
@@ -24,6 +24,8 @@ class Learned:
     """Appended to the job's receipts."""
     billing: Billing | None = None
     result: Result | None = None
+    exports: tuple[Export, ...] | None = None
+    """How far each output is, all of them."""
 
 
 NOTHING = Learned()
@@ -37,6 +39,8 @@ class Advance:
     learned: Learned = NOTHING
     data: Mapping[str, Any] = field(default_factory=dict)
     """Public detail for the event."""
+    event: EventType | None = None
+    """What to tell in place of the status: one of several outputs is settled, and the status stays."""
 
 
 @dataclass(frozen=True, slots=True)

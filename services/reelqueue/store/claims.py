@@ -157,6 +157,8 @@ def _values(change: Change) -> Mapping[str, Any]:
         values["billing"] = asdict(learned.billing)
     if learned.result is not None:
         values["result"] = asdict(learned.result)
+    if learned.exports is not None:
+        values["results"] = [asdict(export) for export in learned.exports]
     if change.error is not None:
         values["error"] = asdict(change.error)
     return {**values, **_hold(change)}

@@ -148,7 +148,7 @@ class Reconciler:
             return Fail(failure, learned)
         if turn.position + 1 < len(job.instructions):
             return Advance(Status.INSTRUCTING, learned, {"instruction": turn.position + 1})
-        if job.output is None:
+        if not job.outputs:
             return Advance(Status.SUCCEEDED, learned)
         return Advance(Status.RENDERING, learned) if now.exportable else Fail(NoTimeline(), learned)
 
