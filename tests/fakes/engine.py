@@ -62,7 +62,7 @@ def make_job(**changes: Any) -> Job:
         "project_id": None,
         "instructions": ("animate this",),
         "instruction_index": 0,
-        "output": Output(),
+        "outputs": (Output(),),
         "language": None,
         "metadata": {},
         "external_id": None,
@@ -290,16 +290,17 @@ class MemoryRenders:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def newest(self, job_id: str) -> Render | None:
-        return self._world.renders[-1] if self._world.renders else None
+    def newest(self, job_id: str) -> dict[int, Render]:
+        return {render.output_index: render for render in self._world.renders}
 
-    def prepare(self, claim: Claim, render_id: str, attempt: int) -> Render:
+    def prepare(self, claim: Claim, render_id: str, *, output_index: int, attempt: int) -> Render:
         self._world.fence(claim)
-        if any(render.attempt == attempt for render in self._world.renders):
+        if any((r.output_index, r.attempt) == (output_index, attempt) for r in self._world.renders):
             raise ClaimLost(claim.job.id)
         render = Render(
             id=render_id,
             job_id=claim.job.id,
+            output_index=output_index,
             attempt=attempt,
             state=RenderState.PREPARED,
             polls=0,
@@ -315,7 +316,7 @@ class MemoryRenders:
         self._change(claim, render, state=RenderState.SUBMITTED, submitted_at=self._world.clock.now())
 
     def polled(self, claim: Claim, render: Render) -> None:
-        self._change(claim, render, polls=self._world.renders[-1].polls + 1)
+        self._change(claim, render, polls=render.polls + 1)
 
     def completed(self, claim: Claim, render: Render, url: str | None) -> None:
         self._change(claim, render, state=RenderState.COMPLETED, url=url)
@@ -325,8 +326,9 @@ class MemoryRenders:
 
     def _change(self, claim: Claim, render: Render, **changes: Any) -> None:
         self._world.fence(claim)
-        assert self._world.renders[-1].id == render.id
-        self._world.renders[-1] = replace(self._world.renders[-1], **changes)
+        [place] = [place for place, known in enumerate(self._world.renders) if known.id == render.id]
+        assert self.newest(claim.job.id)[render.output_index].id == render.id
+        self._world.renders[place] = replace(self._world.renders[place], **changes)
 
 
 class MemoryTokens:
@@ -405,13 +407,16 @@ class ScriptedKeeper:
     def __init__(self, *outcomes: Any) -> None:
         self._outcomes = list(outcomes) or [RESULT]
         self.urls: list[str | None] = []
+        self.numbers: list[int] = []
 
-    def keep(self, job: Job, url: str) -> Result:
+    def keep(self, job: Job, url: str, *, number: int) -> Result:
         self.urls.append(url)
+        self.numbers.append(number)
         return self._next()
 
-    def keep_stream(self, job: Job, write_into: Callable[[Callable[[bytes], object]], None]) -> Result:
+    def keep_stream(self, job: Job, write_into: Callable[[Callable[[bytes], object]], None], *, number: int) -> Result:
         self.urls.append(None)
+        self.numbers.append(number)
         write_into(lambda data: None)
         return self._next()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, update
 
-from reelqueue.domain.jobs import EVENT_OF, Result, Status
+from reelqueue.domain.jobs import EVENT_OF, Export, Result, Status
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.tables import jobs
@@ -54,4 +54,5 @@ class JobDriver:
             height=1920,
             container="mp4",
         )
-        self.move(job_id, *TO_SUCCESS, result=asdict(result), progress=100)
+        results = [asdict(Export(progress=100, result=result))]
+        self.move(job_id, *TO_SUCCESS, result=asdict(result), results=results, progress=100)

@@ -8,16 +8,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from reelqueue.domain.jobs import Billing, Job, JobEvent, Output
+from reelqueue.domain.jobs import Billing, Job, JobEvent, Result, Status
 from reelqueue.kit.clock import rfc3339
+
+_RENDERED = 100
 
 
 def job_document(job: Job) -> dict[str, Any]:
     """The job, public. No upstream id, token, blob key or webhook secret is in it."""
-    result = None
-    if job.result is not None:
-        result = {key: value for key, value in asdict(job.result).items() if key != "blob_key"}
-        result["url"] = f"/v1/jobs/{job.id}/result"
     return {
         "id": job.id,
         "object": "job",
@@ -28,10 +26,10 @@ def job_document(job: Job) -> dict[str, Any]:
         "project": job.project_id,
         "instructions": list(job.instructions),
         "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],
-        "outputs": [] if job.output is None else [output_json(job.output)],
+        "outputs": [output_json(job, index) for index in range(len(job.outputs))],
         "language": job.language,
         "receipts": [dict(receipt) for receipt in job.receipts],
-        "result": result,
+        "result": None if job.result is None else _result(job.result, f"/v1/jobs/{job.id}/result"),
         "error": None if job.error is None else {**asdict(job.error), "docs": f"/docs/errors#{job.error.code}"},
         "billing": billing_json(job.billing),
         "question": _question(job),
@@ -76,9 +74,36 @@ def _step(job: Job) -> dict[str, int] | None:
     return {"attempt": job.attempt + 1, "instruction": min(job.instruction_index + 1, len(job.instructions))}
 
 
-def output_json(output: Output) -> dict[str, Any]:
-    """An output as JSON. Written out: `asdict` takes ten times as long, and every accepted job pays it twice."""
-    return {"format": output.format, "quality": output.quality}
+def output_json(job: Job, index: int) -> dict[str, Any]:
+    """An output, public. Written out: `asdict` takes ten times as long, and every accepted job pays it."""
+    output, export = job.outputs[index], job.export(index)
+    result, error = export.result, export.error
+    return {
+        "format": output.format,
+        "quality": output.quality,
+        "status": _output_status(job, index),
+        "progress": export.progress,
+        "error": None if error is None else {"code": error.code, "message": error.message},
+        "result": None if result is None else _result(result, f"/v1/jobs/{job.id}/outputs/{index + 1}/result"),
+    }
+
+
+def _output_status(job: Job, index: int) -> str:
+    """Where one output stands. One that was still open when its job ended went down with it."""
+    export = job.export(index)
+    if export.result is not None:
+        return "succeeded"
+    if export.error is not None:
+        return "failed"
+    if job.status.is_final:
+        return job.status.value
+    if export.progress == _RENDERED or job.status is Status.SAVING:
+        return "saving"
+    return "rendering" if job.status is Status.RENDERING else "waiting"
+
+
+def _result(result: Result, url: str) -> dict[str, Any]:
+    return {**{key: value for key, value in asdict(result).items() if key != "blob_key"}, "url": url}
 
 
 def billing_json(billing: Billing) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class NewJob:
     tenant_id: str
     instructions: tuple[str, ...]
     inputs: tuple[NewInput, ...] = ()
-    output: Output | None = field(default_factory=Output)
+    outputs: tuple[Output, ...] = (Output(),)
     language: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     external_id: str | None = None

@@ -55,7 +55,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
         ),
         Status.REQUIRES_INPUT: frozenset({Status.INSTRUCTING, Status.FAILED, Status.CANCELED}),
         Status.RENDERING: frozenset({Status.RENDERING, Status.SAVING, Status.FAILED, Status.CANCELED}),
-        Status.SAVING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
+        Status.SAVING: frozenset({Status.SAVING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
         Status.SUCCEEDED: frozenset(),
         Status.FAILED: frozenset(),
         Status.CANCELED: frozenset(),
@@ -192,6 +192,31 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportError:
+    """Why one output failed, in public words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """How far one output is. At 100 `progress` it is rendered; it is settled once it has a result or an error."""
+
+    progress: int = 0
+    result: Result | None = None
+    error: ExportError | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more will be done about it."""
+        return self.result is not None or self.error is not None
+
+
+UNTOUCHED: Final = Export()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """What the owner wants done without being asked."""
 
@@ -250,8 +275,8 @@ class Job:
     """Run in this order, in one upstream session."""
     instruction_index: int
     """0-based: the instruction whose turn is next or running."""
-    output: Output | None
-    """`None`: an edit without export."""
+    outputs: tuple[Output, ...]
+    """Exports of the one timeline. None at all: an edit without export."""
     language: str | None
     metadata: Mapping[str, str]
     external_id: str | None
@@ -262,6 +287,7 @@ class Job:
     waiting: Waiting | None
     receipts: tuple[Mapping[str, Any], ...]
     result: Result | None
+    """The first output's that has one."""
     error: JobError | None
     billing: Billing
     retried_from: str | None
@@ -283,6 +309,12 @@ class Job:
     batch_id: str | None = None
     moves: int = 0
     """How many verdicts were written. Tells a repeat of a write from the next one; events are counted by themselves."""
+    exports: tuple[Export, ...] = ()
+    """How far each output is, in their order; empty before the first is known to have moved."""
+
+    def export(self, index: int) -> Export:
+        """How far the output at `index` (from 0) is."""
+        return self.exports[index] if index < len(self.exports) else UNTOUCHED
 
     @property
     def turn_position(self) -> int:

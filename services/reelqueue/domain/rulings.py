@@ -49,8 +49,9 @@ PERCENT_AT: Mapping[Status, int] = {
 def rule(job: Job, verdict: Verdict, rules: Rules, *, now: datetime, rng: random.Random) -> Change:
     """The write that a verdict stands for. Raises `IllegalTransitionError` on a move outside the law."""
     match verdict:
-        case Advance(to=to, learned=learned, data=data):
-            return _move(job, to, learned, data)
+        case Advance(to=to, learned=learned, data=data, event=event):
+            change = _move(job, to, learned, data)
+            return change if event is None else replace(change, event=event)
         case Snooze():
             seconds = verdict.seconds if verdict.exact else verdict.seconds / rules.speed
             return _wait(job, seconds, verdict.reason, verdict.learned, verdict.detail, now=now)

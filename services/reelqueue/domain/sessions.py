@@ -39,10 +39,12 @@ class RenderState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Render:
-    """One export under an id of our choosing. `attempt` counts the job's renders from 1."""
+    """One export under an id of our choosing. `attempt` counts the renders of that output from 1."""
 
     id: str
     job_id: str
+    output_index: int
+    """Which of the job's outputs, from 0."""
     attempt: int
     state: RenderState
     polls: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reelqueue.domain.credits import Booking
-from reelqueue.domain.jobs import Answer, Billing, Result, Status, WaitingReason
+from reelqueue.domain.jobs import Answer, Billing, EventType, Export, Result, Status, WaitingReason
 from reelqueue.errors import ReelqueueError
 
 
@@ -29,6 +29,8 @@ class Learned:
     answer: Answer | None = None
     """What is to be said to the agent next, in a turn of its own. Appended to the job's answers."""
     result: Result | None = None
+    exports: tuple[Export, ...] | None = None
+    """How far each output is, all of them."""
 
 
 NOTHING = Learned()
@@ -42,6 +44,8 @@ class Advance:
     learned: Learned = NOTHING
     data: Mapping[str, Any] = field(default_factory=dict)
     """Public detail for the event."""
+    event: EventType | None = None
+    """What to tell in place of the status: one of several outputs is settled, and the status stays."""
 
 
 @dataclass(frozen=True, slots=True)

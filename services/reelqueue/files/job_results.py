@@ -15,14 +15,14 @@ class JobResults:
     def __init__(self, saver: ResultSaver) -> None:
         self._saver = saver
 
-    def keep(self, job: Job, url: str) -> Result:
-        """Fetch it from where the upstream says it lies. Raises as `ResultSaver.save`."""
-        key = result_key(job.tenant_id, job.id)
+    def keep(self, job: Job, url: str, *, number: int) -> Result:
+        """Fetch output `number` (from 1) from where the upstream says it lies. Raises as `ResultSaver.save`."""
+        key = result_key(job.tenant_id, job.id, number=number)
         return _result(key, self._saver.save(url, key))
 
-    def keep_stream(self, job: Job, write_into: Callable[[Callable[[bytes], object]], None]) -> Result:
+    def keep_stream(self, job: Job, write_into: Callable[[Callable[[bytes], object]], None], *, number: int) -> Result:
         """Keep what `write_into` writes. Raises what that raises, and as `ResultSaver.save_stream`."""
-        key = result_key(job.tenant_id, job.id)
+        key = result_key(job.tenant_id, job.id, number=number)
         return _result(key, self._saver.save_stream(key, write_into))
 
 

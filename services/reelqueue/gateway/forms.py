@@ -17,7 +17,7 @@ from reelqueue.gateway.errors import RequestInvalid
 from reelqueue.gateway.strict_json import parse_json_text, pointer_to, text_violation
 from reelqueue.gateway.threads import Threads
 
-JSON_FIELDS: Final = frozenset({"instructions", "inputs", "output", "metadata", "answer_within_s"})
+JSON_FIELDS: Final = frozenset({"instructions", "inputs", "output", "outputs", "metadata", "answer_within_s"})
 """Fields whose text is JSON. All others are strings."""
 WORD_OR_JSON: Final = frozenset({"on_question"})
 """Fields that take a word or an object."""

@@ -137,7 +137,9 @@ SUBMIT_JOB: Final = _operation(
         **_json("JobRequest"),
         "multipart/form-data": {
             "schema": {"$ref": _REF + "JobForm"},
-            "encoding": {name: {"contentType": "application/json"} for name in ("inputs", "metadata", "output")},
+            "encoding": {
+                name: {"contentType": "application/json"} for name in ("inputs", "metadata", "output", "outputs")
+            },
         },
     },
 )
@@ -215,6 +217,7 @@ GET_RESULT: Final = _operation(
         _in_header("If-None-Match", "ETags that you have."),
     ),
 )
+GET_OUTPUT_RESULT: Final = {**GET_RESULT, "summary": "Download one output's result"}
 CREATE_ASSET: Final = _operation(
     "Keep input files",
     {
@@ -320,7 +323,7 @@ def _job_form(request: Mapping[str, Any]) -> dict[str, Any]:
     files = {"files": {**_BINARY, "description": "Pictures, clips and sound, in the order they shall be used."}}
     return {
         "type": "object",
-        "description": "The same fields, each as text; `inputs`, `metadata`, `output` and `instructions` as JSON.",
+        "description": "The same fields, each as text; lists and objects, and `null`, as JSON.",
         "properties": {**files, **request["properties"]},
         "additionalProperties": False,
     }

@@ -28,7 +28,7 @@ class JobDraft:
 
     instructions: tuple[str, ...]
     inputs: tuple[DraftInput, ...] = ()
-    output: Output | None = field(default_factory=Output)
+    outputs: tuple[Output, ...] = (Output(),)
     language: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     external_id: str | None = None
@@ -53,7 +53,7 @@ def fingerprint(draft: JobDraft, file_digests: Iterable[str]) -> str:
     asked = {
         **asdict(draft),
         "inputs": [_said(asdict(one)) for one in draft.inputs],
-        "output": "none" if draft.output is None else asdict(draft.output),
+        **_exports(draft.outputs),
         "metadata": dict(draft.metadata),
         "finish_by": None if draft.finish_by is None else rfc3339(draft.finish_by),
         "files": list(file_digests),
@@ -61,6 +61,13 @@ def fingerprint(draft: JobDraft, file_digests: Iterable[str]) -> str:
     }
     canonical = json.dumps(_said(asked), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _exports(outputs: tuple[Output, ...]) -> dict[str, Any]:
+    """None and one are said as they were before there could be several."""
+    if len(outputs) > 1:
+        return {"outputs": [asdict(output) for output in outputs]}
+    return {"outputs": None, "output": asdict(outputs[0]) if outputs else "none"}
 
 
 def _said(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def _new_job(
         tenant_id=tenant_id,
         instructions=draft.instructions,
         inputs=inputs,
-        output=draft.output,
+        outputs=draft.outputs,
         language=draft.language,
         metadata=draft.metadata,
         external_id=draft.external_id,

@@ -19,7 +19,8 @@ WHERE NOT EXISTS (
 AND NOT EXISTS (
     SELECT FROM jobs j
     WHERE j.tenant_id = split_part(k.key, '/', 2) AND j.id = split_part(k.key, '/', 4)
-      AND (j.dispatch <> 'done' OR j.result ->> 'blob_key' = k.key))
+      AND (j.dispatch <> 'done' OR j.result ->> 'blob_key' = k.key OR j.results @>
+           jsonb_build_array(jsonb_build_object('result', jsonb_build_object('blob_key', k.key)))))
 """)
 
 

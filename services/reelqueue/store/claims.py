@@ -188,6 +188,8 @@ def _learned(learned: Learned) -> dict[str, Any]:
         values["billing"] = asdict(learned.billing)
     if learned.result is not None:
         values["result"] = asdict(learned.result)
+    if learned.exports is not None:
+        values["results"] = [asdict(export) for export in learned.exports]
     return values
 
 

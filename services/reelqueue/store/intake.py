@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from reelqueue.domain.documents import billing_json, output_json
+from reelqueue.domain.documents import billing_json
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import (
     DEFAULT_POLICIES,
@@ -48,7 +48,7 @@ _EXPIRED = and_(
 _ACCEPT = text("""
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS g (
-        id text, tenant_id text, instructions jsonb, output jsonb, language text, metadata jsonb, external_id text,
+        id text, tenant_id text, instructions jsonb, outputs jsonb, language text, metadata jsonb, external_id text,
         customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
         operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text,
         policies jsonb, project_id text, instruction_index integer, retried_from text, batch_id text)
@@ -61,10 +61,10 @@ WITH given AS MATERIALIZED (
 ), accepted AS MATERIALIZED (
     SELECT * FROM given WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
 ), made AS (
-    INSERT INTO jobs (id, tenant_id, instructions, output, language, metadata, external_id, customer, webhook_url,
+    INSERT INTO jobs (id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
                       finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from,
                       batch_id)
-    SELECT id, tenant_id, instructions, nullif(output, 'null'), language, metadata, external_id, customer, webhook_url,
+    SELECT id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
            finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, batch_id
     FROM accepted
     RETURNING id
@@ -237,7 +237,7 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         project_id=new.project_id,
         instructions=new.instructions,
         instruction_index=new.instruction_index,
-        output=new.output,
+        outputs=new.outputs,
         language=new.language,
         metadata=new.metadata,
         external_id=new.external_id,
@@ -270,7 +270,7 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "id": job.id,
         "tenant_id": job.tenant_id,
         "instructions": job.instructions,
-        "output": None if job.output is None else output_json(job.output),
+        "outputs": [{"format": output.format, "quality": output.quality} for output in job.outputs],
         "language": job.language,
         "metadata": dict(job.metadata),
         "external_id": job.external_id,

@@ -18,21 +18,26 @@ class Renders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(self, job_id: str) -> Render | None:
-        """The job's latest export."""
-        statement = select(renders).where(renders.c.job_id == job_id).order_by(renders.c.attempt.desc()).limit(1)
+    def newest(self, job_id: str) -> dict[int, Render]:
+        """The latest export of each of the job's outputs that has one, by the output's index."""
+        statement = (
+            select(renders)
+            .where(renders.c.job_id == job_id)
+            .distinct(renders.c.output_index)
+            .order_by(renders.c.output_index, renders.c.attempt.desc())
+        )
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().first()
-        return None if row is None else _render_from(row)
+            rows = connection.execute(statement).mappings().all()
+        return {row["output_index"]: _render_from(row) for row in rows}
 
-    def prepare(self, claim: Claim, render_id: str, attempt: int) -> Render:
+    def prepare(self, claim: Claim, render_id: str, *, output_index: int, attempt: int) -> Render:
         """Store an id before it is used. Raises `ClaimLost`, also when this attempt has an id already."""
         source = select(*(literal(v) for v in (render_id, claim.job.id, claim.job.tenant_id)))
         statement = (
             insert(renders)
             .from_select(
-                ["id", "job_id", "tenant_id", "attempt"],
-                source.add_columns(literal(attempt)).where(still_held(claim)),
+                ["id", "job_id", "tenant_id", "output_index", "attempt"],
+                source.add_columns(literal(output_index), literal(attempt)).where(still_held(claim)),
             )
             .on_conflict_do_nothing()
             .returning(renders)
@@ -75,6 +80,7 @@ def _render_from(row: RowMapping) -> Render:
     return Render(
         id=row["id"],
         job_id=row["job_id"],
+        output_index=row["output_index"],
         attempt=row["attempt"],
         state=RenderState(row["state"]),
         polls=row["polls"],

@@ -13,6 +13,8 @@ from reelqueue.domain.jobs import (
     Answer,
     Billing,
     EventType,
+    Export,
+    ExportError,
     Job,
     JobError,
     JobEvent,
@@ -61,7 +63,7 @@ def job_from(row: RowMapping) -> Job:
         project_id=row["project_id"],
         instructions=tuple(row["instructions"]),
         instruction_index=row["instruction_index"],
-        output=None if row["output"] is None else Output(**row["output"]),
+        outputs=tuple(Output(**output) for output in row["outputs"]),
         language=row["language"],
         metadata=row["metadata"],
         external_id=row["external_id"],
@@ -87,7 +89,17 @@ def job_from(row: RowMapping) -> Job:
         answers=tuple(Answer(**answer) for answer in row["answers"]),
         batch_id=row["batch_id"],
         moves=row["moves"],
+        exports=tuple(_export_from(value) for value in row["results"]),
         inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),
+    )
+
+
+def _export_from(value: Mapping[str, Any]) -> Export:
+    result, error = value["result"], value["error"]
+    return Export(
+        progress=value["progress"],
+        result=None if result is None else Result(**result),
+        error=None if error is None else ExportError(**error),
     )
 
 

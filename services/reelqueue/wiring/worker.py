@@ -124,6 +124,7 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
                 renders=renders,
                 keeper=services.results,
                 max_bytes=settings.files.max_result_bytes,
+                tries=settings.steps.max_attempts,
             ),
         },
         cancel=CancelStep(upstream=nemo, desk=desk, sessions=sessions, renders=renders, reconciler=reconciler),

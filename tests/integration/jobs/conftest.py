@@ -129,7 +129,7 @@ class Plant:
                     speed=FAST,
                 ),
                 Status.SAVING: SaveStep(
-                    **shared, renders=renders, keeper=wire.through("keeper", self.keeper), max_bytes=1000
+                    **shared, renders=renders, keeper=wire.through("keeper", self.keeper), max_bytes=1000, tries=6
                 ),
             },
             cancel=CancelStep(**shared, renders=renders, reconciler=reconciler),

@@ -60,7 +60,7 @@ def test_what_a_job_costs_the_database(plant):
 
 
 def test_an_edit_without_export_ends_after_its_turns(plant):
-    job = plant.run(plant.accept(output=None, pictures=0).id)
+    job = plant.run(plant.accept(outputs=(), pictures=0).id)
     assert (job.status, job.result) == (Status.SUCCEEDED, None)
     assert path(plant, job) == ["queued", "uploading", "instructing", "succeeded"]
     assert plant.studio.renders == []

@@ -88,7 +88,7 @@ def test_what_is_returned_is_what_is_kept(intake, board, tenant, database):
             tenant,
             instructions=("one", "two \U0001f3ac \u2028"),
             inputs=(NewInput(asset_id=asset.id), NewInput(url="https://x.example/a.png")),
-            output=Output(format="mp4", quality="low"),
+            outputs=(Output(format="mp4", quality="low"), Output()),
             language="zh",
             metadata={"a": "b", "\u00e9": "\\u0000"},
             external_id="order-1",
@@ -109,8 +109,8 @@ def test_what_is_returned_is_what_is_kept(intake, board, tenant, database):
 
 
 def test_an_edit_without_export_has_no_output(intake, tenant, database):
-    job = intake.accept(new(tenant, output=None)).job
-    assert Jobs(database).find(tenant, job.id).output is None
+    job = intake.accept(new(tenant, outputs=())).job
+    assert Jobs(database).find(tenant, job.id).outputs == ()
 
 
 def test_a_tenant_with_work_is_flagged(intake, tenant, database):

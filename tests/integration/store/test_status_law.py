@@ -81,7 +81,7 @@ def test_an_epoch_never_goes_back(board, tenant):
         (Status.UPLOADING, {"admitted_at": None}),
         (Status.SUCCEEDED, {"dispatch": "idle"}),
         (Status.SUCCEEDED, {"finished_at": None}),
-        (Status.SUCCEEDED, {"output": {"format": "mp4"}, "result": None}),
+        (Status.SUCCEEDED, {"outputs": [{"format": "mp4"}], "result": None}),
         (Status.FAILED, {"error": None}),
         (Status.CANCELED, {"dispatch": "idle"}),
     ],

@@ -134,7 +134,7 @@ def test_a_finished_job_cannot_be_canceled_by_link():
 
 def test_inputs_outputs_and_billing():
     inputs = (JobInput(position=0, asset_id="ast_1", sent=True), JobInput(position=1, url="https://x.example/a.png"))
-    shown = job_document(make_job(inputs=inputs, output=None, billing=Billing(spent=1.5, certainty="unknown")))
+    shown = job_document(make_job(inputs=inputs, outputs=(), billing=Billing(spent=1.5, certainty="unknown")))
     assert shown["inputs"] == [
         {"asset": "ast_1", "url": None, "uploaded": True},
         {"asset": None, "url": "https://x.example/a.png", "uploaded": False},

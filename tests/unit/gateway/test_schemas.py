@@ -31,9 +31,9 @@ def test_shorthand_and_objects_say_the_same() -> None:
 
 
 def test_output_absent_is_the_default_and_null_is_none() -> None:
-    assert draft().output == Output()
-    assert draft(output={"quality": "low"}).output == Output(format="mp4", quality="low")
-    assert draft(output=None).output is None
+    assert draft().outputs == (Output(),)
+    assert draft(output={"quality": "low"}).outputs == (Output(format="mp4", quality="low"),)
+    assert draft(output=None).outputs == ()
 
 
 def test_null_stands_for_absent() -> None:

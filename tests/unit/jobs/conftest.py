@@ -107,7 +107,13 @@ class Bench:
             speed=1.0,
         )
         self.save = SaveStep(
-            upstream=upstream, desk=desk, sessions=sessions, renders=renders, keeper=self.keeper, max_bytes=1000
+            upstream=upstream,
+            desk=desk,
+            sessions=sessions,
+            renders=renders,
+            keeper=self.keeper,
+            max_bytes=1000,
+            tries=3,
         )
         self.cancel = CancelStep(
             upstream=upstream, desk=desk, sessions=sessions, renders=renders, reconciler=reconciler

@@ -21,7 +21,7 @@ def test_the_same_wish_has_the_same_print() -> None:
     other = replace(
         DRAFT,
         metadata={"b": "2", "a": "1"},
-        output=Output(format="mp4", quality="high"),
+        outputs=(Output(format="mp4", quality="high"),),
         finish_by=datetime(2030, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))),
     )
     assert fingerprint(other, iter(["aa", "bb"])) == PRINT
@@ -34,8 +34,8 @@ def test_the_same_wish_has_the_same_print() -> None:
         replace(DRAFT, instructions=("one two",)),
         replace(DRAFT, inputs=DRAFT.inputs[::-1]),
         replace(DRAFT, inputs=(*DRAFT.inputs[:1], DraftInput(url="https://a.example/b", by_upstream=True))),
-        replace(DRAFT, output=None),
-        replace(DRAFT, output=Output(quality="low")),
+        replace(DRAFT, outputs=()),
+        replace(DRAFT, outputs=(Output(quality="low"),)),
         replace(DRAFT, metadata={"a": "1"}),
         replace(DRAFT, language="en"),
         replace(DRAFT, external_id="e"),

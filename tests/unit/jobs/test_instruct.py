@@ -213,7 +213,7 @@ def test_a_turn_that_was_heard_leads_on_to_the_export(bench, job):
 
 def test_an_edit_without_export_ends_there(bench, job):
     bench.upstream.script("state", BEFORE, AFTER)
-    assert bench.instruct.run(job(output=None)).to is Status.SUCCEEDED
+    assert bench.instruct.run(job(outputs=())).to is Status.SUCCEEDED
 
 
 def test_two_instructions_are_two_turns_in_one_session(bench, job):

@@ -12,7 +12,7 @@ from fakes.engine import NOW, HandClock
 from fakes.upstream import RESULT_URL, draft, state
 from reelqueue import errors
 from reelqueue.domain.claims import ClaimLost
-from reelqueue.domain.jobs import Output, Status, WaitingReason
+from reelqueue.domain.jobs import Export, Output, Status, WaitingReason
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Snooze
@@ -20,6 +20,7 @@ from reelqueue.jobs.steps.render import PollSchedule, new_render_id
 
 READY = state("clip")
 DONE = RenderReport(RenderPhase.COMPLETED, 100.0, RESULT_URL)
+SAVING = Advance(Status.SAVING, Learned(progress=95, exports=(Export(progress=100),)))
 BROKEN = RenderReport(RenderPhase.FAILED, None, error="x")
 
 
@@ -48,7 +49,7 @@ def submitted(bench, job):
 
 
 def test_the_id_is_on_record_before_it_is_used(bench, job):
-    assert bench.render.run(job(output=Output(format="webm", quality="low"))) == Snooze(2, WaitingReason.RENDER)
+    assert bench.render.run(job(outputs=(Output(format="webm", quality="low"),))) == Snooze(2, WaitingReason.RENDER)
     assert bench.events() == ["stored", "state", "submit_render"]
     [stored] = [entry[1] for entry in bench.world.log if entry[0] == "stored"]
     [call] = bench.upstream.calls("submit_render")
@@ -85,7 +86,7 @@ def test_after_doubt_that_very_id_is_asked_for_before_it_is_submitted_again(benc
     del bench.world.log[:]
     verdict = bench.render.run(job())
     assert bench.events()[0] == "render_report"
-    assert verdict == (Advance(Status.SAVING) if arrived else Snooze(2, WaitingReason.RENDER))
+    assert verdict == (SAVING if arrived else Snooze(2, WaitingReason.RENDER))
     assert len(bench.upstream.calls("submit_render")) == (0 if arrived else 1)
     assert len(bench.world.renders) == 1
 
@@ -131,12 +132,12 @@ def test_polls_grow_further_apart_and_show_how_far_it_is(bench, job):
     waits = [bench.render.run(job()) for _ in range(4)]
     assert [wait.seconds for wait in waits] == [3.0, 4.5, 6.75, 10.125]
     assert [wait.learned for wait in waits] == [
-        Learned(progress=None),
-        Learned(progress=70),
-        Learned(progress=82),
-        Learned(progress=95),
+        Learned(),
+        Learned(),
+        Learned(progress=82, exports=(Export(progress=50),)),
+        Learned(progress=95, exports=(Export(progress=99),)),
     ]
-    assert bench.render.run(job()) == Advance(Status.SAVING)
+    assert bench.render.run(job()) == SAVING
     assert bench.world.renders[0].url == RESULT_URL
 
 
@@ -172,7 +173,7 @@ def test_a_poll_that_fails_is_made_again_and_no_attempt_is_used_up(bench, job, e
     bench.upstream.script("render_report", *[error] * 12, DONE)
     for _ in range(12):
         assert isinstance(bench.render.run(job()), Snooze)
-    assert bench.render.run(job()) == Advance(Status.SAVING)
+    assert bench.render.run(job()) == SAVING
 
 
 def test_a_failed_render_gets_one_new_id(bench, job):
@@ -199,7 +200,7 @@ def test_a_render_just_submitted_may_not_be_listed_yet(bench, job):
     bench.upstream.script("render_report", errors.RenderUnknown(), errors.RenderUnknown(), DONE)
     assert isinstance(bench.render.run(job()), Snooze)
     assert isinstance(bench.render.run(job()), Snooze)
-    assert bench.render.run(job()) == Advance(Status.SAVING)
+    assert bench.render.run(job()) == SAVING
     assert len(bench.world.renders) == 1
 
 
@@ -216,7 +217,7 @@ def test_a_worker_that_died_after_the_end_was_written_goes_on(bench, job):
     submitted(bench, job)
     bench.render.run(job())
     del bench.world.log[:]
-    assert bench.render.run(job()) == Advance(Status.SAVING)
+    assert bench.render.run(job()) == SAVING
     assert bench.events() == []
 
 

@@ -7,11 +7,11 @@ import pytest
 from fakes.engine import RESULT
 from fakes.upstream import RESULT_URL, state
 from reelqueue import errors
-from reelqueue.domain.jobs import Status
+from reelqueue.domain.jobs import Export, Status
 from reelqueue.domain.upstream import RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Learned
 
-KEPT = Advance(Status.SUCCEEDED, Learned(result=RESULT, progress=100))
+KEPT = Advance(Status.SUCCEEDED, Learned(result=RESULT, progress=100, exports=(Export(progress=100, result=RESULT),)))
 ELSEWHERE = "https://other.invalid/file.mp4"
 
 

@@ -1,4 +1,4 @@
-"""`/v1/jobs/{id}/result`: the finished video."""
+"""`/v1/jobs/{id}/result`: the finished video; `/v1/jobs/{id}/outputs/{n}/result`: one of several."""
 
 from __future__ import annotations
 
@@ -27,17 +27,38 @@ router = APIRouter(route_class=ApiRoute)
 @scoped("jobs:read")
 async def get_result(call: Call, job_id: str) -> Response:
     """The file, or the part of it that `Range` asks for."""
+    job = await _job(call, job_id)
+    return await _send(call, _there(job, job.result), f"{job_id}.mp4")
+
+
+@router.get("/v1/jobs/{job_id}/outputs/{number}/result", **openapi.GET_OUTPUT_RESULT)
+@router.head("/v1/jobs/{job_id}/outputs/{number}/result", include_in_schema=False)
+@scoped("jobs:read")
+async def get_output_result(call: Call, job_id: str, number: str) -> Response:
+    """The same for the output of that number, counted from 1."""
+    job = await _job(call, job_id)
+    known = {str(index + 1): index for index in range(len(job.outputs))}
+    if number not in known:
+        raise NotFound
+    return await _send(call, _there(job, job.export(known[number]).result), f"{job_id}-{number}.mp4")
+
+
+async def _job(call: Call, job_id: str) -> Job:
     Query(call).done()
     if not is_id(job_id, "job"):
         raise NotFound
+    find = partial(call.gateway.services.jobs.find, call.tenant_id, job_id)
+    return await call.gateway.threads.quick(find)
+
+
+async def _send(call: Call, result: Result, name: str) -> Response:
     services, threads = call.gateway.services, call.gateway.threads
-    result = _result_of(await threads.quick(partial(services.jobs.find, call.tenant_id, job_id)))
     etag = f'"{result.sha256}"'
     headers = {
         "etag": etag,
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
-        "content-disposition": attachment(f"{job_id}.mp4"),
+        "content-disposition": attachment(name),
     }
     if is_known(call.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
@@ -58,11 +79,11 @@ async def get_result(call: Call, job_id: str) -> Response:
     return StreamingResponse(_read(threads, chunks), status_code=status, headers=headers, media_type="video/mp4")
 
 
-def _result_of(job: Job) -> Result:
+def _there(job: Job, result: Result | None) -> Result:
     """Raises `StateConflict` while there is none, and where there will be none."""
-    if job.result is None:
+    if result is None:
         raise StateConflict(f"The job has no result: it is {job.status}.", detail={"job_status": job.status.value})
-    return job.result
+    return result
 
 
 async def _read(threads: Threads, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

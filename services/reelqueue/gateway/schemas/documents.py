@@ -47,13 +47,6 @@ class JobInput(Document):
     uploaded: bool
 
 
-class JobOutput(Document):
-    """What is exported."""
-
-    format: str
-    quality: str
-
-
 class JobResult(Document):
     """The finished video."""
 
@@ -64,6 +57,24 @@ class JobResult(Document):
     width: int
     height: int
     container: str
+
+
+class OutputError(Document):
+    """Why one output failed."""
+
+    code: str
+    message: str
+
+
+class JobOutput(Document):
+    """What is exported, and how far it is."""
+
+    format: str
+    quality: str
+    status: Literal["waiting", "rendering", "saving", "succeeded", "failed", "canceled"]
+    progress: Annotated[int, Field(ge=0, le=100)]
+    error: OutputError | None
+    result: JobResult | None
 
 
 class JobError(Document):

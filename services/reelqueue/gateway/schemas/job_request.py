@@ -14,6 +14,7 @@ from reelqueue.jobs.drafts import DraftInput, JobDraft
 from reelqueue.kit.ids import PREFIXES
 
 MOST_INPUTS: Final = 20
+MOST_OUTPUTS: Final = 6
 
 
 def _input(value: Any) -> Any:
@@ -88,7 +89,10 @@ class JobRequest(StrictModel):
         Field(None, description="Assets and URLs, each as an object or as a plain string. Uploaded files follow them.")
     )
     output: OutputRequest | None = Field(
-        default_factory=OutputRequest, description="`null` for an edit without an export."
+        default_factory=OutputRequest, description="Short for one of `outputs`; `null` for an edit without an export."
+    )
+    outputs: Annotated[list[OutputRequest], Field(max_length=MOST_OUTPUTS)] | None = Field(
+        None, description="Several exports of the one timeline, no two alike; empty for an edit without an export."
     )
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = Field(
         None, examples=["en", "zh-CN"]
@@ -122,17 +126,29 @@ class JobRequest(StrictModel):
             raise broken_rule("Send either `instruction` or `instructions`.")
         return self
 
+    @model_validator(mode="after")
+    def _says_what_to_export(self) -> Self:
+        if self.outputs is None:
+            return self
+        if "output" in self.model_fields_set:
+            raise broken_rule("Send either `output` or `outputs`.")
+        if len({(one.format, one.quality) for one in self.outputs}) < len(self.outputs):
+            raise broken_rule("No two `outputs` may be alike.")
+        return self
+
     def draft(self) -> JobDraft:
         """The same, as the use case takes it."""
         instructions = self.instructions if self.instruction is None else [self.instruction]
         assert instructions is not None
+        one = [] if self.output is None else [self.output]
+        outputs = one if self.outputs is None else self.outputs
         return JobDraft(
             instructions=tuple(instructions),
             inputs=tuple(
                 DraftInput(asset_id=one.asset, url=one.url, by_upstream=one.fetch == "upstream")
                 for one in self.inputs or ()
             ),
-            output=None if self.output is None else Output(format=self.output.format, quality=self.output.quality),
+            outputs=tuple(Output(format=wish.format, quality=wish.quality) for wish in outputs),
             language=self.language,
             metadata=self.metadata or {},
             external_id=self.external_id,

@@ -37,8 +37,7 @@ class CancelStep:
             case Status.INSTRUCTING:
                 return self._reconciler.canceled(claim, project)
             case Status.RENDERING if project is not None:
-                render = self._renders.newest(claim.job.id)
-                if render is not None:
+                for render in self._renders.newest(claim.job.id).values():
                     self._stop_render(project.token_id, render.id)
         return Canceled()
 

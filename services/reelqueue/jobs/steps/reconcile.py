@@ -159,7 +159,7 @@ class Reconciler:
             return followed
         if job.instruction_index + 1 < len(job.instructions):
             return Advance(Status.INSTRUCTING, learned, {"instruction": job.instruction_index + 1})
-        if job.output is None:
+        if not job.outputs:
             return Advance(Status.SUCCEEDED, learned)
         return Advance(Status.RENDERING, learned) if now.exportable else Fail(NoTimeline(), learned)
 

@@ -1,22 +1,26 @@
-"""`saving`: fetch the finished file, check it, keep it."""
+"""`saving`: fetch the finished files one after another, check each, keep it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from reelqueue.domain.claims import Claim
-from reelqueue.domain.jobs import Result, Status
+from reelqueue.domain.jobs import Result
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.upstream import Credential, RenderPhase
-from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
-from reelqueue.errors import ResultUnusable, SessionNotFound, UpstreamError
+from reelqueue.domain.verdicts import Fail, Verdict
+from reelqueue.errors import ResultUnusable, SessionNotFound, UpstreamError, UpstreamUnavailable
+from reelqueue.jobs.outputs import all_settled, exports_of, output_failed, output_saved
 from reelqueue.jobs.ports import RenderStore, ResultKeeper, Upstream
 from reelqueue.jobs.session import SessionKeeper
 from reelqueue.jobs.token_desk import TokenDesk
 
+OF_ONE_FILE = (ResultUnusable, UpstreamUnavailable)
+"""Says nothing about the job's other files: after the last of `tries` only this output is given up."""
+
 
 class SaveStep:
-    """Brings the result home. The file's host never sees our token."""
+    """Brings the results home. The file's host never sees our token."""
 
     def __init__(
         self,
@@ -27,6 +31,7 @@ class SaveStep:
         renders: RenderStore,
         keeper: ResultKeeper,
         max_bytes: int,
+        tries: int,
     ) -> None:
         self._upstream = upstream
         self._desk = desk
@@ -34,22 +39,32 @@ class SaveStep:
         self._renders = renders
         self._keeper = keeper
         self._max_bytes = max_bytes
+        self._tries = tries
 
     def run(self, claim: Claim) -> Verdict:
-        """Fetch and keep. A URL that does not serve the file is asked for anew before the next try."""
-        project, render = self._sessions.project_of(claim), self._renders.newest(claim.job.id)
+        """Fetch and keep the next output. A URL that does not serve the file is asked for anew before the next try."""
+        job = claim.job
+        open_ = [index for index, export in enumerate(exports_of(job)) if not export.is_settled]
+        if not open_:
+            return all_settled(job)
+        index = open_[0]
+        project, render = self._sessions.project_of(claim), self._renders.newest(job.id).get(index)
         if project is None or render is None:
             return Fail(SessionNotFound())
         try:
             result = self._fetch(claim, project, render)
-        except ResultUnusable:
-            self._ask_again(claim, project, render)
+        except OF_ONE_FILE as error:
+            if len(job.outputs) > 1 and job.attempt + 1 >= self._tries:
+                return output_failed(job, index, error)
+            if isinstance(error, ResultUnusable):
+                self._ask_again(claim, project, render)
             raise
-        return Advance(Status.SUCCEEDED, Learned(result=result, progress=100))
+        return output_saved(job, index, result)
 
     def _fetch(self, claim: Claim, project: Project, render: Render) -> Result:
+        number = render.output_index + 1
         if render.url is not None:
-            return self._keeper.keep(claim.job, render.url)
+            return self._keeper.keep(claim.job, render.url, number=number)
         elsewhere: list[str] = []
 
         def download(sink: Callable[[bytes], object]) -> None:
@@ -59,9 +74,9 @@ class SaveStep:
                 raise ResultElsewhere
 
         try:
-            return self._keeper.keep_stream(claim.job, download)
+            return self._keeper.keep_stream(claim.job, download, number=number)
         except ResultElsewhere:
-            return self._keeper.keep(claim.job, elsewhere[0])
+            return self._keeper.keep(claim.job, elsewhere[0], number=number)
 
     def _download(self, credential: Credential, render: Render, sink: Callable[[bytes], object]) -> str | None:
         return self._upstream.download_render(credential, render.id, sink, max_bytes=self._max_bytes)

@@ -35,7 +35,7 @@ jobs = Table(
     Column("status", Text, nullable=False, server_default=Status.QUEUED),
     Column("instructions", JSONB, nullable=False),
     Column("instruction_index", Integer, nullable=False, server_default=text("0")),
-    Column("output", JSONB(none_as_null=True)),
+    Column("outputs", JSONB, nullable=False, server_default=EMPTY_ARRAY),
     Column("language", Text),
     Column("metadata", JSONB, nullable=False, server_default=EMPTY_OBJECT),
     Column("external_id", Text),
@@ -50,6 +50,8 @@ jobs = Table(
     Column("waiting", JSONB(none_as_null=True)),
     Column("receipts", JSONB, nullable=False, server_default=EMPTY_ARRAY),
     Column("result", JSONB(none_as_null=True)),
+    # How far each output is, in their order, results included; `result` is the first of these.
+    Column("results", JSONB, nullable=False, server_default=EMPTY_ARRAY),
     Column("error", JSONB(none_as_null=True)),
     Column("billing", JSONB, nullable=False, server_default=EMPTY_OBJECT),
     Column("question", JSONB(none_as_null=True)),
@@ -77,7 +79,8 @@ jobs = Table(
     CheckConstraint(f"({one_of('status', FINAL)}) = (finished_at IS NOT NULL)", name="final_has_finished_at"),
     CheckConstraint(f"({one_of('status', FINAL)}) = (dispatch = 'done')", name="final_is_done"),
     CheckConstraint("(status = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
-    CheckConstraint("status <> 'succeeded' OR output IS NULL OR result IS NOT NULL", name="succeeded_has_result"),
+    CheckConstraint("status <> 'succeeded' OR outputs = '[]' OR result IS NOT NULL", name="succeeded_has_result"),
+    CheckConstraint("jsonb_array_length(outputs) <= 6", name="outputs_count"),
     CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
     CheckConstraint("status IN ('queued', 'failed', 'canceled') OR admitted_at IS NOT NULL", name="work_was_admitted"),
     CheckConstraint("(status = 'requires_input') = (question IS NOT NULL)", name="requires_input_has_question"),
@@ -165,6 +168,7 @@ renders = Table(
     id_column(),
     Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
     tenant_column(),
+    Column("output_index", Integer, nullable=False, server_default=text("0")),
     Column("attempt", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'prepared'")),
     Column("polls", Integer, nullable=False, server_default=text("0")),
@@ -172,7 +176,7 @@ renders = Table(
     Column("submitted_at", Moment),
     Column("url", Text),
     CheckConstraint(one_of("state", ("prepared", "submitted", "completed", "failed")), name="state_known"),
-    UniqueConstraint("job_id", "attempt"),
+    UniqueConstraint("job_id", "output_index", "attempt"),
 )
 
 job_events = Table(

@@ -1,0 +1,68 @@
+"""One output of a job is done or has failed: what to write, whom to tell, and how the job ends when all are.
+
+A job of several outputs succeeds only if each did. What one has come to is kept and told by an event of its own, so a
+failure loses nobody else's result. With a single output the job's own end says it all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reelqueue.domain.documents import output_json
+from reelqueue.domain.jobs import EventType, Export, ExportError, Job, Result, Status
+from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
+from reelqueue.errors import (
+    ReelqueueError,
+    RenderFailed,
+    RenderTimedOut,
+    ResultUnusable,
+    UpstreamUnavailable,
+)
+
+_CAUSES = {cause.code: cause for cause in (RenderFailed, RenderTimedOut, ResultUnusable, UpstreamUnavailable)}
+RENDERED = 100
+
+
+def exports_of(job: Job) -> tuple[Export, ...]:
+    """How far each output is."""
+    return tuple(job.export(index) for index in range(len(job.outputs)))
+
+
+def output_failed(job: Job, index: int, cause: ReelqueueError) -> Verdict:
+    """Give up one output; the job too, if it has no other."""
+    settled = _settled(
+        job, index, replace(job.export(index), error=ExportError(code=cause.code, message=cause.message))
+    )
+    learned = Learned(exports=settled.exports)
+    return Fail(cause, learned) if len(job.outputs) == 1 else _told(settled, index, learned)
+
+
+def output_saved(job: Job, index: int, result: Result) -> Verdict:
+    """One output's file is kept; the job is done, if it has no other."""
+    settled = _settled(job, index, Export(progress=RENDERED, result=result))
+    learned = Learned(result=result if job.result is None else None, exports=settled.exports)
+    if len(job.outputs) == 1:
+        return Advance(Status.SUCCEEDED, replace(learned, progress=100))
+    return _told(settled, index, learned)
+
+
+def all_settled(job: Job) -> Verdict:
+    """How a job ends of whose outputs none is open."""
+    for export in exports_of(job):
+        if export.error is not None:
+            return Fail(_CAUSES.get(export.error.code, RenderFailed)())
+    return Advance(Status.SUCCEEDED)
+
+
+def _settled(job: Job, index: int, export: Export) -> Job:
+    exports = list(exports_of(job))
+    exports[index] = export
+    return replace(job, exports=tuple(exports))
+
+
+def _told(job: Job, index: int, learned: Learned) -> Advance:
+    shown = output_json(job, index)
+    said = "result" if shown["error"] is None else "error"
+    data: dict[str, Any] = {name: shown[name] for name in ("format", "quality", "status", said)}
+    return Advance(job.status, learned, {"output": index + 1, **data}, event=EventType.EXPORTED)
