@@ -36,6 +36,12 @@ def test_output_absent_is_the_default_and_null_is_none() -> None:
     assert draft(output=None).outputs == ()
 
 
+def test_outputs_stand_in_place_of_output() -> None:
+    assert draft(outputs=[{"quality": "low"}, {}]).outputs == (Output(quality="low"), Output())
+    assert draft(outputs=[]).outputs == ()
+    assert draft(outputs=[{}]) == draft(outputs=None) == draft()
+
+
 def test_null_stands_for_absent() -> None:
     empty = draft(inputs=None, metadata=None, external_id=None, language=None, webhook_url=None, finish_by=None)
     assert empty == draft()
