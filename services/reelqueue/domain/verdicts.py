@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reelqueue.domain.jobs import Billing, EventType, Export, Result, Status, WaitingReason
+from reelqueue.domain.jobs import Billing, EventType, Status, WaitingReason
+from reelqueue.domain.outputs import Export, Result
 from reelqueue.errors import ReelqueueError
 
 

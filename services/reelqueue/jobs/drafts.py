@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.outputs import Output
 from reelqueue.kit.clock import rfc3339
 
 

@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from fakes.engine import RESULT
 from reelqueue.domain.documents import job_document
-from reelqueue.domain.jobs import Output, Status
+from reelqueue.domain.jobs import Status
+from reelqueue.domain.outputs import Output
 from reelqueue.errors import ResultUnusable
 from reelqueue.store.tables import job_events, renders
 

@@ -17,12 +17,12 @@ from reelqueue.domain.jobs import (
     EventType,
     JobError,
     Queue,
-    Result,
     Status,
     Waiting,
     WaitingReason,
     queue_of,
 )
+from reelqueue.domain.outputs import Result
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules, rule
 from reelqueue.domain.verdicts import Learned, Snooze

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.outputs import Output
 from reelqueue.gateway.errors import RequestInvalid
 from reelqueue.gateway.schemas.job_request import JobRequest
 from reelqueue.gateway.schemas.moments import parse_moment

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.outputs import Output
 from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
 
 DRAFT = JobDraft(

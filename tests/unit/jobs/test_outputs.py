@@ -9,7 +9,8 @@ import pytest
 from fakes.engine import RESULT
 from fakes.upstream import RESULT_URL, state
 from reelqueue import errors
-from reelqueue.domain.jobs import EventType, Output, Status
+from reelqueue.domain.jobs import EventType, Status
+from reelqueue.domain.outputs import Output
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.upstream import RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Snooze
