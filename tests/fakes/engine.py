@@ -16,7 +16,8 @@ from typing import Any
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim, ClaimLost
-from reelqueue.domain.jobs import Billing, EventType, Job, JobInput, Output, Result, Status
+from reelqueue.domain.jobs import Billing, EventType, Job, JobInput, Status
+from reelqueue.domain.outputs import Output, Result
 from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn, TurnState

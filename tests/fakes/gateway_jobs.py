@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import func, update
 
-from reelqueue.domain.jobs import EVENT_OF, Export, Result, Status
+from reelqueue.domain.jobs import EVENT_OF, Status
+from reelqueue.domain.outputs import Export, Result
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.tables import jobs

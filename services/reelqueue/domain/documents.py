@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from reelqueue.domain.jobs import Billing, Job, JobEvent, Result, Status
+from reelqueue.domain.jobs import Billing, Job, JobEvent, Status
+from reelqueue.domain.outputs import Result
 from reelqueue.kit.clock import rfc3339
 
 _RENDERED = 100

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Output, Policies, Status
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Policies, Status
+from reelqueue.domain.outputs import Output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

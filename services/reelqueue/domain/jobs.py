@@ -13,6 +13,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from reelqueue.domain.outputs import UNTOUCHED, Export, Output, Result
+
 
 class Status(enum.StrEnum):
     """Where a job stands."""
@@ -168,52 +170,6 @@ class Billing:
     spent: float = 0.0
     at_risk: float = 0.0
     certainty: Literal["exact", "inferred", "unknown"] = "exact"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The finished file. `bytes` is its size; `blob_key` is ours and never public."""
-
-    blob_key: str
-    sha256: str
-    bytes: int
-    duration_ms: int
-    width: int
-    height: int
-    container: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """What to export: the upstream's words for container and quality (contract §4.7)."""
-
-    format: str = "mp4"
-    quality: str = "high"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportError:
-    """Why one output failed, in public words."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Export:
-    """How far one output is. At 100 `progress` it is rendered; it is settled once it has a result or an error."""
-
-    progress: int = 0
-    result: Result | None = None
-    error: ExportError | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing more will be done about it."""
-        return self.result is not None or self.error is not None
-
-
-UNTOUCHED: Final = Export()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

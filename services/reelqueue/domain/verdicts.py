@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reelqueue.domain.credits import Booking
-from reelqueue.domain.jobs import Answer, Billing, EventType, Export, Result, Status, WaitingReason
+from reelqueue.domain.jobs import Answer, Billing, EventType, Status, WaitingReason
+from reelqueue.domain.outputs import Export, Result
 from reelqueue.errors import ReelqueueError
 
 

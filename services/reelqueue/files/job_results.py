@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reelqueue.domain.jobs import Job, Result
+from reelqueue.domain.jobs import Job
+from reelqueue.domain.outputs import Result
 from reelqueue.files.keys import result_key
 from reelqueue.files.results import ResultSaver, SavedResult
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reelqueue.domain.jobs import DEFAULT_POLICIES, Output, Policies
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Policies
+from reelqueue.domain.outputs import Output
 from reelqueue.kit.clock import rfc3339
 
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from reelqueue.domain.documents import output_json
-from reelqueue.domain.jobs import EventType, Export, ExportError, Job, Result, Status
+from reelqueue.domain.jobs import EventType, Job, Status
+from reelqueue.domain.outputs import Export, ExportError, Result
 from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
 from reelqueue.errors import (
     ReelqueueError,

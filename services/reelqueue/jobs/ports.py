@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim
-from reelqueue.domain.jobs import EventType, Job, Result
+from reelqueue.domain.jobs import EventType, Job
+from reelqueue.domain.outputs import Result
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.tokens import TokenHealth, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import RowMapping, Update, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from reelqueue.domain.claims import Claim, ClaimLost
 from reelqueue.domain.sessions import Render, RenderState
@@ -23,7 +23,7 @@ class Renders:
         statement = (
             select(renders)
             .where(renders.c.job_id == job_id)
-            .distinct(renders.c.output_index)
+            .ext(distinct_on(renders.c.output_index))
             .order_by(renders.c.output_index, renders.c.attempt.desc())
         )
         with self._database.statement() as connection:

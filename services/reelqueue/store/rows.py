@@ -13,20 +13,17 @@ from reelqueue.domain.jobs import (
     Answer,
     Billing,
     EventType,
-    Export,
-    ExportError,
     Job,
     JobError,
     JobEvent,
     JobInput,
-    Output,
     Policies,
     Question,
-    Result,
     Status,
     Waiting,
     WaitingReason,
 )
+from reelqueue.domain.outputs import Export, ExportError, Output, Result
 from reelqueue.kit.clock import rfc3339
 from reelqueue.store.tables import job_inputs, jobs
 

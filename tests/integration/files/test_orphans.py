@@ -70,14 +70,17 @@ def test_what_nobody_names_goes_and_the_rest_stays(database, storage, tenant):
     results = {
         job: put(storage, job.encode(), lambda _, job=job: result_key(tenant, job))[0] for job in (live, ended, lost)
     }
+    second, _ = put(storage, b"second", lambda _: result_key(tenant, ended, number=2))
     over = {"status": "canceled", "dispatch": "done", "finished_at": func.now()}
     with database.statement() as connection:
         connection.execute(update(jobs).where(jobs.c.id.in_([ended, lost])).values(**over))
         connection.execute(update(jobs).where(jobs.c.id == ended).values(result={"blob_key": results[ended]}))
+        each = [{"result": {"blob_key": results[ended]}}, {"result": {"blob_key": second}}]
+        connection.execute(update(jobs).where(jobs.c.id == ended).values(results=each))
     sweep = OrphanSweep(spool=storage.spool, blobs=storage.blobs, rows=BlobNames(database), clock=Later())
     assert sweep.run() == 2
     kept = {blob.key for blob in storage.blobs.stored("t/")}
-    assert kept == {named, results[live], results[ended]}
+    assert kept == {named, results[live], results[ended], second}
     assert orphan not in kept
 
 

@@ -143,3 +143,22 @@ def test_not_ready_is_409_and_gone_is_410(tenant: TenantClient, gateway: Running
 def test_another_tenant_finds_nothing(other_tenant: TenantClient, done: str) -> None:
     assert_problem(other_tenant.get(done), 404, "not_found")
     assert other_tenant.head(done).status_code == 404
+
+
+def test_an_output_is_fetched_by_its_number(tenant: TenantClient, done: str) -> None:
+    job = done.removesuffix("/result")
+    [output] = tenant.get(job).json()["outputs"]
+    assert output["status"] == "succeeded"
+    assert output["result"]["url"] == f"{job}/outputs/1/result"
+    response = tenant.get(f"{job}/outputs/1/result", headers={"Range": "bytes=10-19"})
+    assert (response.status_code, response.content, response.headers["etag"]) == (206, VIDEO[10:20], ETAG)
+    assert response.headers["content-disposition"].endswith('-1.mp4"')
+
+
+@pytest.mark.parametrize("number", ["0", "2", "01", "-1", "x"])
+def test_an_output_that_the_job_does_not_have_is_not_found(tenant: TenantClient, done: str, number: str) -> None:
+    assert_problem(tenant.get(f"{done.removesuffix('/result')}/outputs/{number}/result"), 404, "not_found")
+
+
+def test_an_output_that_is_not_there_yet_is_a_conflict(tenant: TenantClient) -> None:
+    assert tenant.get(f"/v1/jobs/{tenant.job()['id']}/outputs/1/result").status_code == 409

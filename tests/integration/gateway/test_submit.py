@@ -56,7 +56,7 @@ def test_what_curl_f_sends_makes_a_job_with_its_files_in_order(tenant: TenantCli
     assert response.status_code == 202, response.text
     job = response.json()
     assert job["metadata"] == {"order": "7"}
-    assert job["outputs"] == [{"format": "mp4", "quality": "medium"}]
+    assert [(one["format"], one["quality"], one["status"]) for one in job["outputs"]] == [("mp4", "medium", "waiting")]
     labels = [tenant.get(f"/v1/assets/{one['asset']}").json()["label"] for one in job["inputs"]]
     assert labels == ["one.png", "two.jpg"]
     kept = [one for one in gateway.files() if tenant.tenant_id in one]
@@ -133,6 +133,10 @@ def test_inputs_and_urls_that_cannot_be(
         ({"instruction": "x", "inputs": [""]}, {("/inputs/0", "field_invalid")}),
         ({"instruction": "x", "inputs": [{"url": "b", "secret": 1}]}, {("/inputs/0/secret", "field_unknown")}),
         ({"instruction": "x", "output": {"format": "avi"}}, {("/output/format", "field_invalid")}),
+        ({"instruction": "x", "outputs": [{}], "output": None}, {("", "field_invalid")}),
+        ({"instruction": "x", "outputs": [{}, {"quality": "high"}]}, {("", "field_invalid")}),
+        ({"instruction": "x", "outputs": [{}] * 7}, {("/outputs", "field_invalid")}),
+        ({"instruction": "x", "outputs": [{"format": "mov"}]}, {("/outputs/0/format", "field_invalid")}),
         ({"instruction": "x", "metadata": {"a": 1}}, {("/metadata/a", "field_invalid")}),
         ({"instruction": "x", "metadata": {"k" * 41: "v"}}, {(f"/metadata/{'k' * 41}", "field_invalid")}),
         ({"instruction": "x", "metadata": {"a": "v" * 501}}, {("/metadata/a", "field_invalid")}),

@@ -19,12 +19,12 @@ from reelqueue.domain.jobs import (
     JobError,
     Question,
     Queue,
-    Result,
     Status,
     Waiting,
     WaitingReason,
     queue_of,
 )
+from reelqueue.domain.outputs import Result
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules, rule
 from reelqueue.domain.verdicts import Learned, Snooze
@@ -321,7 +321,7 @@ def beside(database, board, tenant):
     made.prepare(claim, 0, snapshot())
     sent.prepare(claim, 1, snapshot())
     sent.begin_sending(claim, 1)
-    render = exports.prepare(claim, f"render_{job_id}", 1)
+    render = exports.prepare(claim, f"render_{job_id}", output_index=0, attempt=1)
     uploads, sessions = Uploads(database), Projects(database)
     writes = {
         "turns.prepare": lambda c: made.prepare(c, 0, snapshot("b")),
@@ -333,7 +333,7 @@ def beside(database, board, tenant):
         "turns.give_up": lambda c: sent.give_up(c, 1),
         "uploads.begin": lambda c: uploads.begin(c, (0,)),
         "uploads.done": lambda c: uploads.done(c, (0,)),
-        "renders.prepare": lambda c: exports.prepare(c, f"render_{job_id}_2", 2),
+        "renders.prepare": lambda c: exports.prepare(c, f"render_{job_id}_2", output_index=0, attempt=2),
         "renders.submitted": lambda c: exports.submitted(c, render),
         "renders.polled": lambda c: exports.polled(c, render),
         "renders.completed": lambda c: exports.completed(c, render, "https://x"),

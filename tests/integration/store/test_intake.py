@@ -10,7 +10,8 @@ from sqlalchemy import func, select, update
 from fakes.job_rows import JobRows, counting, one_database
 from reelqueue.domain.documents import job_document
 from reelqueue.domain.intake import IdempotencyKey, NewAsset, NewInput, NewJob
-from reelqueue.domain.jobs import Output, Status, WaitingReason
+from reelqueue.domain.jobs import Status, WaitingReason
+from reelqueue.domain.outputs import Output
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import is_id, new_id

@@ -192,3 +192,28 @@ def test_a_pool_with_nothing_left_is_a_database_that_does_not_answer(database_ur
     for thread in threads:
         thread.join()
     engine.dispose()
+
+
+def test_a_job_of_one_output_keeps_it_there_and_back(empty, empty_database_url):
+    upgrade(empty_database_url, "0003")
+    with empty.begin() as connection:
+        connection.execute(text("INSERT INTO tenants (id, name, webhook_secret) VALUES ('t', 't', 'x')"))
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, tenant_id, instructions, output, result) VALUES"
+                " ('a', 't', '[\"x\"]', '{\"format\": \"mp4\"}', '{\"blob_key\": \"k\"}'),"
+                " ('b', 't', '[\"x\"]', NULL, NULL)"
+            )
+        )
+    upgrade(empty_database_url, "0005")
+    with empty.connect() as connection:
+        assert connection.execute(text("SELECT outputs, results FROM jobs ORDER BY id")).all() == [
+            ([{"format": "mp4"}], [{"progress": 100, "result": {"blob_key": "k"}, "error": None}]),
+            ([], []),
+        ]
+    downgrade(empty_database_url, "0003")
+    with empty.connect() as connection:
+        assert connection.execute(text("SELECT output FROM jobs ORDER BY id")).scalars().all() == [
+            {"format": "mp4"},
+            None,
+        ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.outputs import Output
 from reelqueue.gateway.errors import RequestInvalid
 from reelqueue.gateway.schemas.job_request import JobRequest
 from reelqueue.gateway.schemas.moments import parse_moment
@@ -34,6 +34,12 @@ def test_output_absent_is_the_default_and_null_is_none() -> None:
     assert draft().outputs == (Output(),)
     assert draft(output={"quality": "low"}).outputs == (Output(format="mp4", quality="low"),)
     assert draft(output=None).outputs == ()
+
+
+def test_outputs_stand_in_place_of_output() -> None:
+    assert draft(outputs=[{"quality": "low"}, {}]).outputs == (Output(quality="low"), Output())
+    assert draft(outputs=[]).outputs == ()
+    assert draft(outputs=[{}]) == draft(outputs=None) == draft()
 
 
 def test_null_stands_for_absent() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from reelqueue.domain.jobs import Output
+from reelqueue.domain.outputs import Output
 from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
 
 DRAFT = JobDraft(
@@ -36,6 +36,7 @@ def test_the_same_wish_has_the_same_print() -> None:
         replace(DRAFT, inputs=(*DRAFT.inputs[:1], DraftInput(url="https://a.example/b", by_upstream=True))),
         replace(DRAFT, outputs=()),
         replace(DRAFT, outputs=(Output(quality="low"),)),
+        replace(DRAFT, outputs=(Output(), Output(quality="low"))),
         replace(DRAFT, metadata={"a": "1"}),
         replace(DRAFT, language="en"),
         replace(DRAFT, external_id="e"),

@@ -12,7 +12,8 @@ from fakes.engine import NOW, HandClock
 from fakes.upstream import RESULT_URL, draft, state
 from reelqueue import errors
 from reelqueue.domain.claims import ClaimLost
-from reelqueue.domain.jobs import Export, Output, Status, WaitingReason
+from reelqueue.domain.jobs import Status, WaitingReason
+from reelqueue.domain.outputs import Export, Output
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Snooze

@@ -7,7 +7,8 @@ import pytest
 from fakes.engine import RESULT
 from fakes.upstream import RESULT_URL, state
 from reelqueue import errors
-from reelqueue.domain.jobs import Export, Status
+from reelqueue.domain.jobs import Status
+from reelqueue.domain.outputs import Export
 from reelqueue.domain.upstream import RenderPhase, RenderReport
 from reelqueue.domain.verdicts import Advance, Learned
 

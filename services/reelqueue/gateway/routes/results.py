@@ -9,7 +9,8 @@ from functools import partial
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from reelqueue.domain.jobs import Job, Result
+from reelqueue.domain.jobs import Job
+from reelqueue.domain.outputs import Result
 from reelqueue.errors import NotFound, ResultGone, StateConflict
 from reelqueue.files.blobs import BlobMissing
 from reelqueue.gateway import openapi

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reelqueue.domain.jobs import DEFAULT_POLICIES, Output, Policies
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Policies
+from reelqueue.domain.outputs import Output
 from reelqueue.gateway.schemas.moments import parse_moment
 from reelqueue.gateway.schemas.strict import StrictModel, broken_rule
 from reelqueue.jobs.drafts import DraftInput, JobDraft

@@ -16,7 +16,8 @@ from typing import Any
 
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.drafts import is_exportable
-from reelqueue.domain.jobs import Export, Job, Status, WaitingReason
+from reelqueue.domain.jobs import Job, Status, WaitingReason
+from reelqueue.domain.outputs import Export
 from reelqueue.domain.sessions import Project, Render, RenderState
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import NOTHING, Advance, Fail, Learned, Snooze, Verdict

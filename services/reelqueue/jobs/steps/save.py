@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reelqueue.domain.claims import Claim
-from reelqueue.domain.jobs import Result
+from reelqueue.domain.outputs import Result
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.upstream import Credential, RenderPhase
 from reelqueue.domain.verdicts import Fail, Verdict
