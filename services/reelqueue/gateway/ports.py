@@ -173,6 +173,8 @@ class GatewayServices(Protocol):
     @property
     def jobs(self) -> JobRows: ...  # noqa: D102
     @property
+    def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
+    @property
     def events(self) -> EventRows: ...  # noqa: D102
     @property
     def assets(self) -> AssetRows: ...  # noqa: D102
