@@ -293,6 +293,10 @@ class MemoryRenders:
     def newest(self, job_id: str) -> Render | None:
         return self._world.renders[-1] if self._world.renders else None
 
+    def open_of(self, job_id: str) -> list[Render]:
+        running = (RenderState.PREPARED, RenderState.SUBMITTED)
+        return [render for render in self._world.renders if render.state in running]
+
     def prepare(self, claim: Claim, render_id: str, attempt: int) -> Render:
         self._world.fence(claim)
         if any(render.attempt == attempt for render in self._world.renders):
