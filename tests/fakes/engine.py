@@ -294,6 +294,10 @@ class MemoryRenders:
     def newest(self, job_id: str) -> dict[int, Render]:
         return {render.output_index: render for render in self._world.renders}
 
+    def open_of(self, job_id: str) -> list[Render]:
+        running = (RenderState.PREPARED, RenderState.SUBMITTED)
+        return [render for render in self._world.renders if render.state in running]
+
     def prepare(self, claim: Claim, render_id: str, *, output_index: int, attempt: int) -> Render:
         self._world.fence(claim)
         if any((r.output_index, r.attempt) == (output_index, attempt) for r in self._world.renders):

@@ -115,7 +115,7 @@ class Killed(BaseException):
     """The process is gone. Nothing of ours catches it."""
 
 
-READS = frozenset({"find", "credential", "pick", "cooled_in", "newest", "balance", "state", "render_report"})
+READS = frozenset({"find", "credential", "pick", "cooled_in", "newest", "open_of", "balance", "state", "render_report"})
 """Calls that change nothing: whoever dies after one has died after the last that did."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from reelqueue.domain.jobs import Billing, Job, JobEvent, Status
 from reelqueue.domain.outputs import Result
+from reelqueue.domain.retrying import retry_from
 from reelqueue.kit.clock import rfc3339
 
 _RENDERED = 100
@@ -42,6 +43,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "customer": job.customer,
         "webhook_url": job.webhook_url,
         "retried_from": job.retried_from,
+        "retry": _retry(job),
         "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
         "cancel_requested_at": None if job.cancel_requested_at is None else rfc3339(job.cancel_requested_at),
         "created_at": rfc3339(job.created_at),
@@ -66,6 +68,12 @@ def _question(job: Job) -> dict[str, Any] | None:
         "asked_at": rfc3339(job.question.asked_at),
         "until": None if job.question.until is None else rfc3339(job.question.until),
     }
+
+
+def _retry(job: Job) -> dict[str, Any] | None:
+    """Where a retry began, and whether it is free."""
+    begun = retry_from(job)
+    return None if begun is None else {"from": begun[0], "free": begun[1]}
 
 
 def _step(job: Job) -> dict[str, int] | None:

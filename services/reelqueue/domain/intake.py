@@ -33,6 +33,8 @@ class NewInput:
     asset_id: str | None = None
     asset: NewAsset | None = None
     url: str | None = field(default=None, repr=False)
+    sent: bool = False
+    """It is in the session already that the job goes on with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

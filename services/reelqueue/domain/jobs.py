@@ -163,8 +163,8 @@ class JobError:
 class Billing:
     """Credits: `spent` is what the job is known to have cost, `at_risk` what it may have cost beside that.
 
-    `certainty` says how `spent` is known: `exact` from the job's own turns on an undisturbed balance, `inferred` from
-    a balance other jobs also moved, `unknown` where no balance could be read.
+    `certainty` says how `spent` is known: `exact` where nothing was ever sent, `inferred` from a balance that others
+    may have moved too, `unknown` where no balance could be read.
     """
 
     spent: float = 0.0

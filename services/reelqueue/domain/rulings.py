@@ -61,8 +61,8 @@ def rule(job: Job, verdict: Verdict, rules: Rules, *, now: datetime, rng: random
             return _ask(job, question, learned, now=now)
         case Fail(cause=cause, learned=learned):
             return _fail(job, cause, learned)
-        case Canceled(learned=learned):
-            return _move(job, Status.CANCELED, learned, {})
+        case Canceled(learned=learned, data=data):
+            return _move(job, Status.CANCELED, learned, data)
     assert_never(verdict)
 
 

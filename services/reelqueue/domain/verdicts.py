@@ -89,6 +89,8 @@ class Canceled:
     """The owner's cancel was carried out."""
 
     learned: Learned = NOTHING
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Public detail for the event."""
 
 
 Verdict = Advance | Snooze | Retry | Ask | Fail | Canceled

@@ -26,6 +26,7 @@ from reelqueue.gateway.routes import answers, assets, balance, docs, events, hea
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.keep_assets import AssetKeeping
+from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
@@ -77,6 +78,7 @@ def build_gateway(services: GatewayServices) -> Gateway:
             clock=services.clock,
             most_inputs=min(MOST_INPUTS, services.file_limits.max_files),
         ),
+        retrying=JobRetry(intake=services.intake, assets=services.assets, past=services.past_jobs),
         accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),
     )

@@ -17,6 +17,7 @@ from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.keep_assets import AssetKeeping
+from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.submit import JobSubmission
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Response]])
@@ -33,6 +34,7 @@ class Gateway:
     cursors: Cursors
     hub: Hub
     submission: JobSubmission
+    retrying: JobRetry
     accepting: Accepting
     asset_keeping: AssetKeeping
 

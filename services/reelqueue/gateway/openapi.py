@@ -16,7 +16,7 @@ from reelqueue.gateway.problems import MEDIA_TYPE
 from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.documents import SHOWN
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
-from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest
+from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -68,6 +68,7 @@ def _operation(
     problems: tuple[int, ...] = (),
     parameters: tuple[dict[str, Any], ...] = (),
     body: Mapping[str, Any] | None = None,
+    body_required: bool = True,
     public: bool = False,
     tag: str = "jobs",
 ) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _operation(
     }
     extra: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
     if body is not None:
-        extra["requestBody"] = {"required": True, "content": dict(body)}
+        extra["requestBody"] = {"required": body_required, "content": dict(body)}
     return {
         "summary": summary,
         "status_code": next(iter(answers)),
@@ -109,30 +110,33 @@ _WAIT: Final = _in_header("Prefer", "`wait=N`: answer when the job has ended, or
 _UPLOAD_PROBLEMS: Final = (400, 408, 413, 415, 422, 507)
 _BINARY: Final = {"type": "array", "items": {"type": "string", "format": "binary"}}
 
+_ACCEPTED: Final = {
+    202: _answer(
+        "Accepted and committed.",
+        "Job",
+        headers={
+            **_LOCATION,
+            "Retry-After": _header("Seconds to wait before asking."),
+            "Idempotent-Replayed": _header("`true` if this key had made the job before."),
+            "Preference-Applied": _header("The wait that was granted."),
+        },
+    ),
+    200: _answer("The job ended within the wait that was asked for.", "Job", headers=_LOCATION),
+}
+_ACCEPT_HEADERS: Final = (
+    _in_header(
+        "Idempotency-Key",
+        "Makes a repeat safe for 24 hours: same key and request, same job.",
+        {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    ),
+    _WAIT,
+)
+
 SUBMIT_JOB: Final = _operation(
     "Submit a job",
-    {
-        202: _answer(
-            "Accepted and committed.",
-            "Job",
-            headers={
-                **_LOCATION,
-                "Retry-After": _header("Seconds to wait before asking."),
-                "Idempotent-Replayed": _header("`true` if this key had made the job before."),
-                "Preference-Applied": _header("The wait that was granted."),
-            },
-        ),
-        200: _answer("The job ended within the wait that was asked for.", "Job", headers=_LOCATION),
-    },
+    _ACCEPTED,
     problems=(*_UPLOAD_PROBLEMS, 404, 409),
-    parameters=(
-        _in_header(
-            "Idempotency-Key",
-            "Makes a repeat safe for 24 hours: same key and request, same job.",
-            {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
-        ),
-        _WAIT,
-    ),
+    parameters=_ACCEPT_HEADERS,
     body={
         **_json("JobRequest"),
         "multipart/form-data": {
@@ -182,6 +186,14 @@ ANSWER_JOB: Final = _operation(
     {202: _answer("The job goes on in the same session.", "Job")},
     problems=(400, 404, 408, 409, 413, 415, 422),
     body=_json("AnswerRequest"),
+)
+RETRY_JOB: Final = _operation(
+    "Retry a failed or canceled job, from the step that failed",
+    _ACCEPTED,
+    problems=(400, 404, 408, 409, 413, 415, 422),
+    parameters=_ACCEPT_HEADERS,
+    body=_json("RetryRequest"),
+    body_required=False,
 )
 JOB_EVENTS: Final = _operation(
     "Read or stream a job's events",
@@ -310,7 +322,8 @@ def _complete(operation: dict[str, Any], scope: str | None) -> None:
 
 
 def _schemas() -> dict[str, Any]:
-    taken = [(model, "validation") for model in (JobRequest, AnswerRequest, AssetRequest, EndpointRequest)]
+    requests = (JobRequest, AnswerRequest, AssetRequest, EndpointRequest, RetryRequest)
+    taken = [(model, "validation") for model in requests]
     shown = [(model, "serialization") for model in SHOWN]
     _, definitions = models_json_schema([*taken, *shown], ref_template=_REF + "{model}")  # type: ignore[list-item]
     schemas: dict[str, Any] = dict(definitions["$defs"])

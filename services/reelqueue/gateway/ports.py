@@ -195,6 +195,8 @@ class GatewayServices(Protocol):
     @property
     def credits(self) -> CreditsReader: ...  # noqa: D102
     @property
+    def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
+    @property
     def events(self) -> EventRows: ...  # noqa: D102
     @property
     def assets(self) -> AssetRows: ...  # noqa: D102

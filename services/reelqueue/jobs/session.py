@@ -9,6 +9,7 @@ from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import JobInput
 from reelqueue.domain.sessions import Project, ProjectState
 from reelqueue.domain.upstream import LocalFile, SessionState
+from reelqueue.errors import SessionNotFound
 from reelqueue.jobs.ports import AssetStore, Blobs, ProjectStore, UploadStore, Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 
@@ -47,9 +48,13 @@ class SessionKeeper:
         """The job's project, its session made now if there is none.
 
         The row comes before the call: a session whose answer was lost is known as `creating`, and another is made. A
-        session costs nothing. Raises what the token desk and the call raise.
+        session costs nothing. Raises what the token desk and the call raise, and SessionNotFound where the job goes on
+        with a timeline that is not there any more.
         """
-        return self.project_of(claim) or self._begin(claim)
+        project = self.project_of(claim)
+        if project is None and claim.job.instruction_index > 0:
+            raise SessionNotFound
+        return project or self._begin(claim)
 
     def fill(self, claim: Claim, project: Project, *, anew: bool = False) -> None:
         """Bring the job's inputs into the session, each once.

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewJob
 from reelqueue.domain.jobs import Job
+from reelqueue.domain.retrying import PastJob
 from reelqueue.errors import ReelqueueError
 
 
@@ -127,4 +128,12 @@ class AssetRows(Protocol):
 
     def is_named(self, tenant_id: str, blob_key: str) -> bool:
         """Whether an asset of the tenant's names this file."""
+        ...
+
+
+class PastJobRows(Protocol):
+    """Jobs as a retry sees them."""
+
+    def find(self, tenant_id: str, job_id: str) -> PastJob:
+        """One job of the tenant's, ended or not. Raises NotFound."""
         ...

@@ -69,9 +69,9 @@ WITH given AS MATERIALIZED (
     FROM accepted
     RETURNING id
 ), brought AS (
-    INSERT INTO job_inputs (job_id, position, tenant_id, asset, asset_id, url)
-    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.asset_id, i.url
-    FROM accepted a, jsonb_to_recordset(a.inputs) AS i (position integer, asset_id text, url text)
+    INSERT INTO job_inputs (job_id, position, tenant_id, asset, asset_id, url, state)
+    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.asset_id, i.url, CASE WHEN i.sent THEN 'sent' ELSE 'pending' END
+    FROM accepted a, jsonb_to_recordset(a.inputs) AS i (position integer, asset_id text, url text, sent boolean)
 ), told AS (
     INSERT INTO job_events (id, job_id, seq, tenant_id, type, created_at)
     SELECT event_id, id, 1, tenant_id, 'job.queued', created_at FROM accepted
@@ -258,7 +258,9 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         created_at=now,
         started_at=None,
         finished_at=None,
-        inputs=tuple(JobInput(position=p, asset_id=i.asset_id, url=i.url) for p, i in enumerate(new.inputs)),
+        inputs=tuple(
+            JobInput(position=p, asset_id=i.asset_id, url=i.url, sent=i.sent) for p, i in enumerate(new.inputs)
+        ),
         policies=new.policies,
         batch_id=new.batch_id,
     )
@@ -283,7 +285,7 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "operation": None if key is None else key.operation,
         "idempotency_key": None if key is None else key.key,
         "fingerprint": None if key is None else key.fingerprint,
-        "inputs": [{"position": i.position, "asset_id": i.asset_id, "url": i.url} for i in job.inputs],
+        "inputs": [{"position": i.position, "asset_id": i.asset_id, "url": i.url, "sent": i.sent} for i in job.inputs],
         "event_id": event.id,
         "payload": webhook_payload(job, event),
         "policies": {} if job.policies is DEFAULT_POLICIES else asdict(job.policies),

@@ -30,6 +30,13 @@ class Renders:
             rows = connection.execute(statement).mappings().all()
         return {row["output_index"]: _render_from(row) for row in rows}
 
+    def open_of(self, job_id: str) -> list[Render]:
+        """The job's exports that may run upstream, oldest first."""
+        running = renders.c.state.in_((RenderState.PREPARED, RenderState.SUBMITTED))
+        statement = select(renders).where(renders.c.job_id == job_id, running).order_by(renders.c.attempt)
+        with self._database.statement() as connection:
+            return [_render_from(row) for row in connection.execute(statement).mappings()]
+
     def prepare(self, claim: Claim, render_id: str, *, output_index: int, attempt: int) -> Render:
         """Store an id before it is used. Raises `ClaimLost`, also when this attempt has an id already."""
         source = select(*(literal(v) for v in (render_id, claim.job.id, claim.job.tenant_id)))

@@ -47,6 +47,7 @@ from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.ledger import Ledger
 from reelqueue.store.notices import Notices
+from reelqueue.store.past_jobs import PastJobs
 from reelqueue.store.projects import Projects
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
@@ -136,6 +137,11 @@ class Services:
     def answers(self) -> Answers:
         """Takes answers."""
         return Answers(self.database)
+
+    @cached_property
+    def past_jobs(self) -> PastJobs:
+        """Reads jobs that have ended, to go on where they stopped."""
+        return PastJobs(self.database)
 
     @cached_property
     def events(self) -> Events:

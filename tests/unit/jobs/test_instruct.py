@@ -544,6 +544,12 @@ def test_a_cancel_of_a_turn_whose_session_cannot_be_seen_says_so(bench, job):
     assert verdict.learned.billing.certainty == "unknown"
 
 
+def test_a_cancel_of_a_turn_whose_session_is_not_known_any_more_says_so(bench, job):
+    sent(bench)
+    claim = job(cancel_requested_at=NOW, project_id=None)
+    assert bench.cancel.run(claim).learned.billing.certainty == "unknown"
+
+
 def test_a_cancel_of_a_job_that_sent_nothing_cost_nothing(bench, job):
     assert bench.cancel.run(job(cancel_requested_at=NOW)) == Canceled()
     assert bench.upstream.calls("state") == []

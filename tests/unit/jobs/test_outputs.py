@@ -185,6 +185,6 @@ def test_a_file_that_cannot_be_used_is_given_up_at_the_last_try(bench, job):
 def test_a_cancel_stops_every_render(bench, job):
     job.step()
     job.facts["cancel_requested_at"] = bench.clock.now()
-    assert bench.cancel.run(job.claim) == Canceled()
+    assert bench.cancel.run(job.claim) == Canceled(data={"render": "canceled"})
     stopped = [call["render_id"] for call in bench.upstream.calls("cancel_render")]
     assert stopped == [render.id for render in bench.world.renders]

@@ -240,11 +240,19 @@ def test_ids_have_the_upstreams_form_and_cannot_collide_on_a_clock_that_stands_s
 # --- canceled ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [True, False, errors.UpstreamUnavailable(), errors.RenderUnknown()])
-def test_a_cancel_stops_the_render_and_does_not_hang_on_the_answer(bench, job, answer):
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (True, "canceled"),
+        (False, "running_on"),
+        (errors.UpstreamUnavailable(), "unknown"),
+        (errors.RenderUnknown(), "unknown"),
+    ],
+)
+def test_a_cancel_stops_the_render_and_tells_what_came_of_it(bench, job, answer, told):
     render_id = submitted(bench, job)
     bench.upstream.script("cancel_render", answer)
-    assert bench.cancel.run(job(cancel_requested_at=NOW)) == Canceled()
+    assert bench.cancel.run(job(cancel_requested_at=NOW)) == Canceled(data={"render": told})
     assert [call["render_id"] for call in bench.upstream.calls("cancel_render")] == [render_id]
 
 

@@ -1,10 +1,10 @@
-"""`/v1/jobs`: submit, read, list, cancel."""
+"""`/v1/jobs`: submit, read, list, cancel, retry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -23,6 +23,7 @@ from reelqueue.gateway.preferences import idempotency_key, wait_seconds
 from reelqueue.gateway.queries import Query
 from reelqueue.gateway.responses import json_response
 from reelqueue.gateway.schemas.job_request import JobRequest
+from reelqueue.gateway.schemas.other_requests import RetryRequest
 from reelqueue.gateway.schemas.strict import checked
 from reelqueue.gateway.waiting import until_final
 from reelqueue.jobs.drafts import JobDraft
@@ -44,6 +45,11 @@ async def submit_job(call: Call) -> Response:
         accepted = await _submit_json(call, key)
     else:
         accepted = await _submit_form(call, key)
+    return await _answer(call, accepted, wait=wait)
+
+
+async def _answer(call: Call, accepted: Accepted, *, wait: int | None) -> Response:
+    """The job that was accepted: 202, or 200 if it ended within the wait."""
     job = accepted.job
     call.scope["state"]["job"] = job.id
     headers = {"location": f"/v1/jobs/{job.id}"}
@@ -143,3 +149,30 @@ async def cancel_job(call: Call, job_id: str) -> Response:
     cancel = partial(call.gateway.services.jobs.request_cancel, call.tenant_id, job_id)
     job = await call.gateway.threads.quick(cancel)
     return json_response(job_document(job), status=200 if job.status.is_final else 202)
+
+
+@router.post("/v1/jobs/{job_id}/retry", **openapi.RETRY_JOB)
+@scoped("jobs:write")
+async def retry_job(call: Call, job_id: str) -> Response:
+    """A new job that goes on where this one failed or was canceled; answered as `submit_job` answers."""
+    if not is_id(job_id, "job"):
+        raise NotFound
+    key = idempotency_key(call)
+    wait = wait_seconds(call, most=call.gateway.services.settings.gateway.max_wait_s)
+    asked = checked(RetryRequest, await _json_or_nothing(call))
+    retry = partial(
+        call.gateway.retrying.retry,
+        call.tenant_id,
+        job_id,
+        accept_double_charge=asked.accept_double_charge,
+        key=key,
+    )
+    return await _answer(call, await call.gateway.threads.quick(retry), wait=wait)
+
+
+async def _json_or_nothing(call: Call) -> Any:
+    """The JSON value in the body; an empty object where there is no body."""
+    if call.headers.get("content-length", "0") == "0" and "transfer-encoding" not in call.headers:
+        return {}
+    media_type_of(call, JSON)
+    return await read_json(call)

@@ -126,6 +126,13 @@ class JobPolicies(Document):
     post_production: Literal["keep", "strip"]
 
 
+class JobRetry(Document):
+    """Where a retry began: anew, at an instruction, or at the export, which is free."""
+
+    from_: Literal["queued", "instructing", "rendering"] = Field(alias="from")
+    free: bool
+
+
 class JobLinks(Document):
     """Where to go on."""
 
@@ -163,6 +170,7 @@ class Job(Document):
     customer: str | None
     webhook_url: str | None
     retried_from: JobId | None
+    retry: JobRetry | None
     finish_by: Moment | None
     cancel_requested_at: Moment | None
     created_at: Moment

@@ -17,6 +17,14 @@ class AssetRequest(StrictModel):
     url: Url = Field(examples=["https://example.com/photo.jpg"])
 
 
+class RetryRequest(StrictModel):
+    """How to retry a job."""
+
+    accept_double_charge: bool = Field(
+        default=False, description="Retry also where an instruction may be paid for twice."
+    )
+
+
 class EndpointRequest(StrictModel):
     """Where to send events. The secret is ours to choose, and is in the answer, once."""
 

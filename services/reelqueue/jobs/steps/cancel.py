@@ -37,13 +37,15 @@ class CancelStep:
             case Status.INSTRUCTING:
                 return self._reconciler.canceled(claim, project)
             case Status.RENDERING if project is not None:
-                for render in self._renders.newest(claim.job.id).values():
-                    self._stop_render(project.token_id, render.id)
+                told = {self._stop(project.token_id, one.id) for one in self._renders.open_of(claim.job.id)}
+                worst = next((answer for answer in ("unknown", "running_on", "canceled") if answer in told), None)
+                return Canceled(data={} if worst is None else {"render": worst})
         return Canceled()
 
-    def _stop_render(self, token_id: str, render_id: str) -> None:
+    def _stop(self, token_id: str, render_id: str) -> str:
+        """`canceled`, `running_on`, or `unknown`. A render costs nothing; one that runs on is nobody's loss."""
         try:
-            self._desk.using(token_id, lambda credential: self._upstream.cancel_render(credential, render_id))
+            stopped = self._desk.using(token_id, lambda credential: self._upstream.cancel_render(credential, render_id))
         except UpstreamError:
-            # A render costs nothing; one that runs on is nobody's loss.
-            return
+            return "unknown"
+        return "canceled" if stopped else "running_on"

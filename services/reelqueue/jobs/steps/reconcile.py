@@ -133,13 +133,13 @@ class Reconciler:
     def canceled(self, claim: Claim, project: Project | None) -> Verdict:
         """End a job whose owner canceled it, saying what is known of the cost of a turn that was under way."""
         turn = self._turns.find(claim.job.id, claim.job.turn_position)
-        if project is None or turn is None or turn.state is TurnState.READY:
+        if turn is None or turn.state is TurnState.READY:
             return Canceled()
         try:
-            now: Snapshot | None = self._observer.look(project)
+            now: Snapshot | None = None if project is None else self._observer.look(project)
         except UpstreamError:
             now = None
-        booked = booking(turn.position, project.token_id, turn.before, now)
+        booked = None if project is None else booking(turn.position, project.token_id, turn.before, now)
         return Canceled(Learned(billing=_doubtful(claim, turn, now), booking=booked))
 
     def _verdict(self, claim: Claim, project: Project, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:

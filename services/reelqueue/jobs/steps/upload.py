@@ -16,10 +16,18 @@ class UploadStep:
         self._sessions = sessions
 
     def run(self, claim: Claim) -> Verdict:
-        """Send what is missing. A session that was lost before anything was paid is made again, with all inputs."""
+        """Send what is missing. A session that was lost before anything was paid is made again, with all inputs.
+
+        A job whose instructions are all done goes straight to its export. Raises SessionNotFound for a lost session
+        that holds what earlier instructions made.
+        """
+        if claim.job.instruction_index >= len(claim.job.instructions):
+            return Advance(Status.RENDERING)
         project = self._sessions.opened(claim)
         try:
             self._sessions.fill(claim, project, anew=project.id != claim.job.project_id)
         except SessionNotFound:
+            if claim.job.instruction_index > 0:
+                raise
             self._sessions.rebuilt(claim, project)
         return Advance(Status.INSTRUCTING)

@@ -1,0 +1,81 @@
+"""What the rows say of a job that has ended, for whoever wants to go on where it stopped."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, exists, or_, select
+
+from reelqueue.domain.jobs import EventType
+from reelqueue.domain.retrying import PastJob
+from reelqueue.domain.sessions import ProjectState
+from reelqueue.domain.turns import TurnState
+from reelqueue.errors import NotFound
+from reelqueue.store.engine import Database
+from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.tables import credit_entries, job_events, jobs, projects, turns
+
+_earlier = jobs.alias("earlier")
+
+_BOOKED = exists().where(credit_entries.c.job_id == turns.c.job_id, credit_entries.c.position == turns.c.position)
+_OPEN_TURN = (
+    exists()
+    .where(
+        turns.c.job_id == jobs.c.id,
+        or_(
+            turns.c.state.in_((TurnState.SENDING, TurnState.UNKNOWN)),
+            and_(turns.c.state == TurnState.FINISHED, ~_BOOKED),
+        ),
+    )
+    .label("open_turn")
+)
+_MOVED_ON = (
+    exists()
+    .where(
+        job_events.c.job_id == jobs.c.id,
+        or_(
+            job_events.c.type == EventType.RENDERING,
+            and_(
+                job_events.c.type == EventType.INSTRUCTING,
+                job_events.c.data["instruction"].as_integer() == jobs.c.instruction_index,
+                # An answer is said within an instruction: it is no step on.
+                ~job_events.c.data.has_key("answered"),
+            ),
+        ),
+    )
+    .label("moved_on")
+)
+_PROJECT_READY = (
+    exists()
+    .where(projects.c.id == jobs.c.project_id, projects.c.state == ProjectState.READY)
+    .correlate(jobs)
+    .label("project_ready")
+)
+_PROJECT_IS_OLDER = (
+    exists()
+    .where(_earlier.c.project_id == jobs.c.project_id, _earlier.c.id < jobs.c.id)
+    .correlate(jobs)
+    .label("project_is_older")
+)
+
+
+class PastJobs:
+    """Jobs as a retry sees them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, tenant_id: str, job_id: str) -> PastJob:
+        """One job of the tenant's, ended or not. Raises `NotFound`."""
+        statement = select(*JOB_COLUMNS, _OPEN_TURN, _MOVED_ON, _PROJECT_READY, _PROJECT_IS_OLDER).where(
+            jobs.c.tenant_id == tenant_id, jobs.c.id == job_id
+        )
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise NotFound
+        return PastJob(
+            job=job_from(row),
+            open_turn=row["open_turn"],
+            moved_on=row["moved_on"],
+            project_ready=row["project_ready"],
+            project_is_older=row["project_is_older"],
+        )
