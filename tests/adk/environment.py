@@ -33,9 +33,10 @@ def environment(cache: Path, lock: Path, *, python: str = sys.executable) -> Pat
     with _alone(cache / f"adk-{digest}.lock"):
         if not (complete.exists() and interpreter.exists()):
             shutil.rmtree(home, ignore_errors=True)
-            # Our own pip installs, and only what is imported gets compiled: that halves the time.
+            # Our own pip installs, and only what is imported gets compiled: that halves the time. The lock is complete,
+            # so nothing is resolved: an extra that some package asks for would otherwise let pip look at newer ones.
             _run([python, "-m", "venv", "--without-pip", str(home)])
-            install = ["install", "--no-compile", "--require-hashes", "--requirement", str(lock)]
+            install = ["install", "--no-compile", "--no-deps", "--require-hashes", "--requirement", str(lock)]
             _run([python, "-m", "pip", "--python", str(interpreter), *install])
             complete.touch()
     return interpreter
