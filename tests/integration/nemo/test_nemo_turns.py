@@ -87,7 +87,7 @@ def test_a_turn(serve: Any, connect: Any, credential: Credential) -> None:
     assert report == TurnReport(
         TurnEnd.CLOSED, texts=("Done, added the title.",), tools=("edit",), heartbeats=2, unknown_events=1
     )
-    assert [progress.kind for progress in shown] == ["heartbeat", "heartbeat", "tool", "text"]
+    assert [progress.kind for progress in shown] == ["heartbeat", "heartbeat", "tool", "result", "text"]
     assert control.bytes_sent > 0
     assert (server.connections, len(server.requests)) == (1, 1)
 
