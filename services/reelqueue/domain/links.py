@@ -11,8 +11,8 @@ from typing import Final
 
 from reelqueue.domain.upstream import ANONYMOUS_PREFIX, ClaimToken
 
-_ANONYMOUS_ID: Final = re.compile(rf"{ANONYMOUS_PREFIX}[A-Za-z0-9_-]{{1,120}}")
-_CLAIM: Final = re.compile(r"clm_[A-Za-z0-9._~-]{1,500}")
+_ANONYMOUS_ID: Final = re.compile(rf"(?!.*nmv_usr_){ANONYMOUS_PREFIX}[A-Za-z0-9_-]{{1,120}}")
+_CLAIM: Final = re.compile(r"(?!.*nmv_usr_)clm_[A-Za-z0-9._~-]{1,500}")
 
 
 class NotForLinks(ValueError):

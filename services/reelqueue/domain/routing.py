@@ -20,7 +20,7 @@ LONGEST_CLAUSE: Final = 200
 """A longer clause is no plain request for anything."""
 
 _CLAUSE_END: Final = re.compile(
-    r"[.!?;。！？；\n]+(?=\s|$|[^\x00-\x7f])|[,，、]|\s[-–—]\s"
+    r"(?<![.!?;。！？；\n])[.!?;。！？；\n]+(?=\s|$|[^\x00-\x7f])|[,，、]|\s[-–—]\s"
     r"|\b(?:and )?then\b|\b(?:and|after that|afterwards|finally)\b|然后|接着|之后|最后|并且?|再(?=导|下|保|输)"
 )
 _REST: Final = re.compile(r"[^\W_]|" + BLANK)

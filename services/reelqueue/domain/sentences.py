@@ -14,7 +14,7 @@ Span = tuple[int, int]
 
 _END: Final = re.compile(
     r"[。！？…]+[”’」』》）)\]\"'*_]*"
-    r"|(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bapprox)[.!?]+[”’\")\]'*_]*(?=\s|$)"
+    r"|(?<![.!?])(?:(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bapprox)[.!?]|[.!?]{2})[.!?]*[”’\")\]'*_]*(?=\s|$)"
 )
 _MARKER: Final = re.compile(r"\s*(?:[-*•·>#]+|\(?\d{1,2}[.)、])\s*$")
 _CLAUSE_END: Final = re.compile(
