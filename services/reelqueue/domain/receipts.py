@@ -64,12 +64,14 @@ def receipt(
 def bill(so_far: Billing, before: Snapshot, after: Snapshot | None) -> Billing:
     """The job's billing after one more turn.
 
-    Others spend from a shared token at the same time, so a difference of balances is never more than inferred.
+    Others spend from a shared token at the same time, so a difference of balances is never more than inferred. What
+    is reserved now and was not before is at risk, until it is charged (then it is spent) or released.
     """
     if after is None or before.total is None or after.total is None:
         return Billing(spent=so_far.spent, at_risk=so_far.at_risk, certainty="unknown")
     spent = so_far.spent + max(0.0, before.total - after.total)
-    return Billing(spent=spent, certainty="unknown" if so_far.certainty == "unknown" else "inferred")
+    at_risk = max(0.0, so_far.at_risk + (after.frozen or 0.0) - (before.frozen or 0.0))
+    return Billing(spent=spent, at_risk=at_risk, certainty="unknown" if so_far.certainty == "unknown" else "inferred")
 
 
 def _timeline(difference: Difference) -> dict[str, Any]:

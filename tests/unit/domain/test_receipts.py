@@ -55,3 +55,12 @@ def test_without_both_balances_the_cost_is_unknown_and_stays_unknown(before, aft
     doubtful = bill(Billing(spent=5, certainty="inferred"), before, after)
     assert (doubtful.spent, doubtful.certainty) == (5, "unknown")
     assert bill(doubtful, snapshot(available=9), snapshot(available=8)).certainty == "unknown"
+
+
+def test_what_is_still_reserved_after_a_turn_is_at_risk_until_it_is_charged_or_released():
+    held = bill(Billing(), snapshot(available=100), snapshot(available=60, frozen=40))
+    assert (held.spent, held.at_risk) == (0, 40)
+    charged = bill(held, snapshot(available=60, frozen=40), snapshot(available=60, frozen=0))
+    assert (charged.spent, charged.at_risk) == (40, 0)
+    still = bill(held, snapshot(available=60, frozen=40), snapshot(available=50, frozen=40))
+    assert (still.spent, still.at_risk) == (10, 40)

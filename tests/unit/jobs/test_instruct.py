@@ -16,6 +16,7 @@ from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.domain.turns import TurnState
 from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd, TurnProgress
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Retry, Snooze
+from reelqueue.jobs.steps.reconcile import MOST_LOOKS
 
 BEFORE = state("clip")
 AFTER = state("clip", "title")
@@ -260,6 +261,33 @@ def test_a_silent_turn_that_changed_nothing_says_so_in_the_end(bench, job):
         assert bench.instruct.run(job()) == Snooze(2, WaitingReason.RECONCILE)
     verdict = bench.instruct.run(job())
     assert (verdict.to, verdict.learned.receipt["verdict"]) == (Status.RENDERING, "unchanged")
+
+
+@pytest.mark.parametrize("seen", [BEFORE, state("half")], ids=["nothing yet", "half of it"])
+def test_a_silent_turn_for_which_credits_are_still_reserved_is_waited_for(bench, job, seen):
+    """A stream may close at once while the work goes on: nothing is concluded before what runs has ended."""
+    bench.upstream.script("run_turn", said())
+    bench.upstream.script("state", BEFORE, *[seen] * 6, AFTER)
+    bench.upstream.script("balance", balance(100), *[balance(0, 100)] * 6, balance(0))
+    for _ in range(6):
+        verdict = bench.instruct.run(job())
+        assert isinstance(verdict, Snooze)
+        assert verdict.reason is WaitingReason.RECONCILE
+    verdict = bench.instruct.run(job())
+    assert verdict.to is Status.RENDERING
+    assert (verdict.learned.billing.spent, verdict.learned.receipt["verdict"]) == (100, "changed")
+    assert bench.upstream.sent == ["animate this"]
+
+
+def test_credits_that_are_never_released_do_not_keep_a_job_for_ever(bench, job):
+    bench.upstream.script("run_turn", said())
+    bench.upstream.script("state", BEFORE)
+    bench.upstream.script("balance", balance(100), balance(0, 100))
+    for _ in range(MOST_LOOKS):
+        assert isinstance(bench.instruct.run(job()), Snooze)
+    verdict = bench.instruct.run(job())
+    assert not isinstance(verdict, Snooze)
+    assert (verdict.learned.billing.spent, verdict.learned.billing.at_risk) == (0, 100)
 
 
 def test_an_error_frame_fails_the_job_with_what_was_said_before(bench, job):

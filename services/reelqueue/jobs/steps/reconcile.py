@@ -8,13 +8,13 @@ since a generation goes on in stages (§6.3). And while more credits are frozen 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.credits import booking
 from reelqueue.domain.follow_ups import follow_up
-from reelqueue.domain.jobs import Billing, Job, Status, WaitingReason
+from reelqueue.domain.jobs import Job, Status, WaitingReason
 from reelqueue.domain.receipts import bill, receipt
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
@@ -94,7 +94,7 @@ class Reconciler:
         if (looks >= self._recipe.looks and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
             self._turns.give_up(claim, turn.position)
             booked = booking(turn.position, project.token_id, turn.before, now)
-            return Fail(OutcomeUnknown(), Learned(billing=_doubtful(claim, turn, now), booking=booked))
+            return Fail(OutcomeUnknown(), Learned(billing=bill(claim.job.billing, turn.before, now), booking=booked))
         self._turns.observe(claim, turn.position, now)
         return Snooze(self._recipe.next_s, WaitingReason.RECONCILE)
 
@@ -108,20 +108,27 @@ class Reconciler:
         if turn.state is TurnState.SENDING:
             self._turns.give_up(claim, turn.position)
         heard = None if turn.report is None else _receipt(claim.job, turn, None, turn.report)
-        return Fail(error, Learned(receipt=heard, billing=_doubtful(claim, turn, None)))
+        return Fail(error, Learned(receipt=heard, billing=bill(claim.job.billing, turn.before, None)))
 
     def _is_patient(self, turn: Turn) -> bool:
         assert turn.sent_at is not None
         return (self._clock.now() - turn.sent_at).total_seconds() < self._recipe.patience_s
 
     def _conclude(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
-        """What a turn did that was heard to its end. A silent one is settled by the state, which may lag (§6.2)."""
+        """What a turn did that was heard to its end. A silent one is settled by the state, which may lag (§6.2).
+
+        A stream may also close at once while the work goes on: as long as more credits are reserved than before, a
+        silent turn is not over.
+        """
         now = self._observer.look(project)
         report = turn.report
         silent = report is not None and not report.texts and self._failure(report) is None
         if silent and now.digest == turn.before.digest and turn.observations < self._recipe.lag_looks:
             self._turns.observe(claim, turn.position, now)
             return Snooze(self._recipe.lag_s, WaitingReason.RECONCILE)
+        if silent and _still_running(turn.before, now) and turn.observations < MOST_LOOKS:
+            self._turns.observe(claim, turn.position, now)
+            return Snooze(self._recipe.first_s, WaitingReason.RECONCILE)
         return self._verdict(claim, project, turn, now, report)
 
     def _failure(self, report: TurnReport) -> UpstreamError | None:
@@ -140,7 +147,7 @@ class Reconciler:
         except UpstreamError:
             now = None
         booked = None if project is None else booking(turn.position, project.token_id, turn.before, now)
-        return Canceled(Learned(billing=_doubtful(claim, turn, now), booking=booked))
+        return Canceled(Learned(billing=bill(claim.job.billing, turn.before, now), booking=booked))
 
     def _verdict(self, claim: Claim, project: Project, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
         job = claim.job
@@ -171,11 +178,3 @@ def _receipt(job: Job, turn: Turn, now: Snapshot | None, report: TurnReport | No
 def _still_running(before: Snapshot, now: Snapshot) -> bool:
     """Whether more is reserved than before the turn. Others reserve on a shared token too, so it only buys time."""
     return before.frozen is not None and now.frozen is not None and now.frozen > before.frozen
-
-
-def _doubtful(claim: Claim, turn: Turn, now: Snapshot | None) -> Billing:
-    """The bill of a turn whose end nobody saw: what is gone is spent, what is reserved is at risk."""
-    billing = bill(claim.job.billing, turn.before, now)
-    if now is None or now.frozen is None or turn.before.frozen is None:
-        return billing
-    return replace(billing, at_risk=max(0.0, now.frozen - turn.before.frozen))
