@@ -19,6 +19,7 @@ from reelqueue.cli.receiver import Received, Receiver
 from reelqueue.cli.show import show_progress
 from reelqueue.dev.stack import DevStack, StackOptions
 from reelqueue.dev.supervisor import stop_on_signals
+from reelqueue.domain.jobs import EVENT_OF
 
 SPEED = 30.0
 WEBHOOK_S = 30.0
@@ -133,5 +134,9 @@ def _summarize(
 
 def _time_by_status(events: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
     """How long the job stood in each status, in order."""
-    moments = [(event["type"].removeprefix("job."), datetime.fromisoformat(event["timestamp"])) for event in events]
+    moments = [
+        (event["type"].removeprefix("job."), datetime.fromisoformat(event["timestamp"]))
+        for event in events
+        if event["type"] in EVENT_OF.values()
+    ]
     return [(status, (after - before).total_seconds()) for (status, before), (_, after) in pairwise(moments)]
