@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("after", sa.Double(), nullable=True),
         sa.Column("certainty", sa.Text(), nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("spent >= 0 AND held >= 0", name=op.f("ck_credit_entries_amounts_not_negative")),
+        sa.CheckConstraint("spent >= 0", name=op.f("ck_credit_entries_spent_not_negative")),
         sa.CheckConstraint("certainty IN ('inferred', 'unknown')", name=op.f("ck_credit_entries_certainty_known")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_credit_entries_job_id_jobs")),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_credit_entries_tenant_id_tenants")),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from reelqueue.domain.jobs import Billing
 from reelqueue.domain.turns import Snapshot
 from reelqueue.domain.upstream import Balance
 
@@ -14,9 +15,9 @@ from reelqueue.domain.upstream import Balance
 class Booking:
     """The cost of one turn, as the two balances around it tell.
 
-    `spent` is what left the account for good, `held` what is reserved still and was not before: both are never below
-    0. Others use a shared token at the same time, so a difference is `inferred`; where a balance could not be read it
-    is `unknown` and nothing is booked but that.
+    `spent` is what left the account for good, never below 0. `held` is what more is reserved than before; below 0, what
+    an earlier turn had reserved is charged or released. Others use a shared token at the same time, so a difference is
+    `inferred`; where a balance could not be read the cost is `unknown`, and nothing is booked but that.
     """
 
     position: int
@@ -31,20 +32,30 @@ class Booking:
 
 def booking(position: int, token_id: str, before: Snapshot, after: Snapshot | None) -> Booking:
     """The entry of a turn whose session and balance were read before it, and perhaps after it."""
-    known = after is not None and before.total is not None and after.total is not None
-    if after is None or before.total is None or after.total is None:
-        spent = held = 0.0
-    else:
-        spent = max(0.0, before.total - after.total)
-        held = max(0.0, (after.frozen or 0.0) - (before.frozen or 0.0))
+    totals = (before.total, None if after is None else after.total)
+    known = None not in totals
     return Booking(
         position=position,
         token_id=token_id,
-        spent=spent,
-        held=held,
-        before=before.total,
-        after=None if after is None else after.total,
+        spent=max(0.0, (totals[0] or 0.0) - (totals[1] or 0.0)) if known else 0.0,
+        held=((after.frozen if after else None) or 0.0) - (before.frozen or 0.0) if known else 0.0,
+        before=totals[0],
+        after=totals[1],
         certainty="inferred" if known else "unknown",
+    )
+
+
+def bill(so_far: Billing, entry: Booking | None) -> Billing:
+    """The job's bill after one more turn; `None` for a turn that could not be booked.
+
+    What a turn leaves reserved is at risk, until it is charged (then it is spent) or released.
+    """
+    if entry is None or entry.certainty == "unknown":
+        return replace(so_far, certainty="unknown")
+    return Billing(
+        spent=so_far.spent + entry.spent,
+        at_risk=max(0.0, so_far.at_risk + entry.held),
+        certainty="unknown" if so_far.certainty == "unknown" else "inferred",
     )
 
 

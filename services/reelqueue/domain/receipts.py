@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from reelqueue.domain.change_words import change_text, crowded_kinds
 from reelqueue.domain.gui_talk import translate_all
-from reelqueue.domain.jobs import Billing
 from reelqueue.domain.lenient import as_count
 from reelqueue.domain.outcomes import turn_outcome
 from reelqueue.domain.timeline import Track
@@ -59,19 +58,6 @@ def receipt(
         "words": list(_words(verdict, changes, extra or (), before, after)),
         "credits": _credits(before, after),
     }
-
-
-def bill(so_far: Billing, before: Snapshot, after: Snapshot | None) -> Billing:
-    """The job's billing after one more turn.
-
-    Others spend from a shared token at the same time, so a difference of balances is never more than inferred. What
-    is reserved now and was not before is at risk, until it is charged (then it is spent) or released.
-    """
-    if after is None or before.total is None or after.total is None:
-        return Billing(spent=so_far.spent, at_risk=so_far.at_risk, certainty="unknown")
-    spent = so_far.spent + max(0.0, before.total - after.total)
-    at_risk = max(0.0, so_far.at_risk + (after.frozen or 0.0) - (before.frozen or 0.0))
-    return Billing(spent=spent, at_risk=at_risk, certainty="unknown" if so_far.certainty == "unknown" else "inferred")
 
 
 def _timeline(difference: Difference) -> dict[str, Any]:

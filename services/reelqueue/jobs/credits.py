@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from reelqueue.domain.credits import Credits, Spending
 from reelqueue.domain.links import credits_link
 from reelqueue.domain.tokens import UpstreamToken
-from reelqueue.domain.upstream import Balance
 from reelqueue.jobs.ports import Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.clock import Clock
@@ -22,8 +21,12 @@ class LedgerRows(Protocol):
         ...
 
 
-class TokenPicker(Protocol):
+class TokenRows(Protocol):
     """`store.tokens.UpstreamTokens`, as far as it is asked here."""
+
+    def own(self, tenant_id: str) -> UpstreamToken | None:
+        """A token of the tenant's own, whatever its health."""
+        ...
 
     def pick(self, tenant_id: str) -> UpstreamToken | None:
         """The token that the tenant's next project would be bound to."""
@@ -36,7 +39,7 @@ class CreditsReader:
     def __init__(
         self,
         *,
-        tokens: TokenPicker,
+        tokens: TokenRows,
         ledger: LedgerRows,
         desk: TokenDesk,
         upstream: Upstream,
@@ -54,16 +57,15 @@ class CreditsReader:
         """As of now. Raises what the balance call raises, and DependencyUnavailable."""
         now = self._clock.now()
         month = self._ledger.spent_since(tenant_id, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-        token = self._tokens.pick(tenant_id)
-        own = token is not None and token.tenant_id == tenant_id
+        token = self._tokens.own(tenant_id)
+        if token is None:
+            source: Literal["shared", "none"] = "none" if self._tokens.pick(tenant_id) is None else "shared"
+            return Credits(source=source, token_id=None, balance=None, as_of=now, month=month, link=None)
         return Credits(
-            source="none" if token is None else "own" if own else "shared",
-            token_id=token.id if token is not None and own else None,
-            balance=self._balance(token) if token is not None and own else None,
+            source="own",
+            token_id=token.id,
+            balance=self._desk.using(token.id, self._upstream.balance),
             as_of=now,
             month=month,
-            link=credits_link(self._web_url, token.user_id) if token is not None and own else None,
+            link=credits_link(self._web_url, token.user_id),
         )
-
-    def _balance(self, token: UpstreamToken) -> Balance:
-        return self._desk.using(token.id, self._upstream.balance)

@@ -25,11 +25,6 @@ class Observer:
         state = self._desk.using(project.token_id, lambda credential: self._upstream.state(credential, session_id))
         return Snapshot.of(state, balance)
 
-    def explained(self, project: Project, error: UpstreamError) -> UpstreamError:
-        """An error that a stream carried, after the token's desk has heard of it: it may say more of it."""
-        self._desk.refused(self._desk.for_token(project.token_id), error)
-        return error
-
     def _balance(self, token_id: str) -> Balance | None:
         try:
             return self._desk.using(token_id, self._upstream.balance)

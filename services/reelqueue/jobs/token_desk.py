@@ -111,6 +111,8 @@ class TokenDesk:
     def refused(self, used: Pass, error: UpstreamError) -> bool:
         """Note what a refusal says of the token. True: there is a fresh secret, ask again with a new `Pass`.
 
+        Where credits are used up the error is given the `link` that helps a person.
+
         A dead anonymous token is refreshed once for everybody: whoever comes second finds a newer generation. Raises
         what kept the fresh one from coming, if that may pass. A supplied token is never replaced silently: it is set
         aside for a person.

@@ -27,6 +27,8 @@ _T = upstream_tokens.c
 _NAMES = tuple(field.name for field in fields(UpstreamToken))
 _SHOWN = tuple(_T[name] for name in _NAMES)
 
+_LONGEST_LIFE: Final = (_T.expires_at.desc().nulls_first(), _T.id)
+
 ANONYMOUS_LIFE: Final = timedelta(days=7)
 """What an anonymous token lives when the upstream does not say (contract §14 row 11)."""
 MAX_SECRET_CHARACTERS: Final = 4096
@@ -114,7 +116,20 @@ class UpstreamTokens:
         statement = (
             select(*_SHOWN)
             .where(or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)), or_(_T.health == TokenHealth.OK, cooled))
-            .order_by(_T.tenant_id.is_(None), _T.expires_at.desc().nulls_first(), _T.id)
+            .order_by(_T.tenant_id.is_(None), *_LONGEST_LIFE)
+            .limit(1)
+        )
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        return None if row is None else _token_from(row)
+
+    def own(self, tenant_id: str) -> UpstreamToken | None:
+        """The tenant's own token, the one that `pick` would take first, else one that is spent, cools or is dead."""
+        usable = _T.health == TokenHealth.OK
+        statement = (
+            select(*_SHOWN)
+            .where(_T.tenant_id == tenant_id)
+            .order_by(usable.desc(), (_T.health == TokenHealth.INVALID), *_LONGEST_LIFE)
             .limit(1)
         )
         with self._database.statement() as connection:

@@ -88,7 +88,12 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
     )
     observer = Observer(nemo, desk)
     reconciler = Reconciler(
-        upstream=nemo, observer=observer, turns=services.turns, recipe=_recipe(settings), clock=services.clock
+        upstream=nemo,
+        desk=desk,
+        observer=observer,
+        turns=services.turns,
+        recipe=_recipe(settings),
+        clock=services.clock,
     )
     return Steps(
         by_status={

@@ -103,7 +103,9 @@ class Plant:
             blobs=FlatBlobs(),
         )
         observer = Observer(upstream, desk)
-        reconciler = Reconciler(upstream=upstream, observer=observer, turns=turns, recipe=RECIPE, clock=clock)
+        reconciler = Reconciler(
+            upstream=upstream, desk=desk, observer=observer, turns=turns, recipe=RECIPE, clock=clock
+        )
         shared = {"upstream": upstream, "desk": desk, "sessions": sessions}
         steps = Steps(
             by_status={

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from reelqueue.domain.jobs import Status
 from reelqueue.domain.upstream import CutReason, TurnCut
-from reelqueue.errors import UpstreamUnavailable
+from reelqueue.errors import CreditsExhausted, UpstreamUnavailable
 from reelqueue.jobs.credits import CreditsReader
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.clock import SystemClock
@@ -87,6 +87,18 @@ def test_a_tenant_sees_its_own_balance_and_its_own_spending(plant, reader):
     assert (seen.source, seen.balance.available, seen.month.spent, seen.month.turns) == ("own", 90, 10, 1)
     assert seen.link == "https://nemovideo.com"
     assert Ledger(plant.database).spent_since(plant.tenant, datetime.now(UTC) + timedelta(days=1)).turns == 0
+
+
+def test_a_tenant_whose_credits_ran_out_sees_that_and_where_to_get_more(plant, reader):
+    def broke(*_, **__):
+        raise CreditsExhausted
+
+    plant.studio.run_turn = broke
+    plant.studio.charged = 100.0
+    plant.tokens.add(None, f"nmv_usr_{new_id('request')}", label="pool")
+    plant.run(plant.accept().id)
+    seen = reader.read(plant.tenant)
+    assert (seen.source, seen.balance.available, seen.link) == ("own", 0, "https://nemovideo.com")
 
 
 def test_the_balance_of_a_shared_token_is_not_shown(plant, reader):

@@ -9,7 +9,7 @@ import pytest
 from fakes.engine import RESULT
 from fakes.upstream import said
 from reelqueue.domain.documents import job_document
-from reelqueue.domain.jobs import Status
+from reelqueue.domain.jobs import Policies, Status
 from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd
 from reelqueue.errors import IdempotencyKeyReused, NotFound, StateConflict, StorageFull
 from reelqueue.jobs.retry import JobRetry
@@ -46,6 +46,29 @@ def test_after_the_last_turn_a_retry_begins_at_the_export_and_is_free(plant, ret
     assert (done.status, done.billing.spent) == (Status.SUCCEEDED, 0)
     assert job_document(done)["retry"] == {"from": "rendering", "free": True}
     assert (len(plant.studio.turns), len(plant.studio.sessions)) == (2, 1)
+
+
+def test_an_answer_within_an_instruction_does_not_hide_that_it_failed(plant, retry):
+    whole, said_so_far = plant.studio.run_turn, []
+
+    def run_turn(*arguments, text, control, **named):
+        said_so_far.append(text)
+        if text == "two":
+            control.gate()
+            return said("Which title would you like?")
+        if said_so_far == ["one", "two", "A"]:
+            control.gate()
+            return said("Half.", end=TurnEnd.ERROR_FRAME, error="boom", error_code=None)
+        return whole(*arguments, text=text, control=control, **named)
+
+    plant.studio.run_turn = run_turn
+    policies = Policies(on_question="answer", answer_text="A")
+    old = plant.run(plant.accept("one", "two", policies=policies).id)
+    assert (old.error.code, len(old.answers)) == ("upstream_turn_failed", 1)
+    new = retry(old).job
+    assert (new.instruction_index, job_document(new)["retry"]["free"]) == (1, False)
+    assert plant.run(new.id).status is Status.SUCCEEDED
+    assert said_so_far == ["one", "two", "A", "two", "A"]
 
 
 def test_a_turn_in_doubt_is_paid_for_again_only_if_its_owner_accepts(plant, retry):

@@ -80,7 +80,7 @@ class Bench:
         )
         observer = Observer(upstream, desk)
         reconciler = Reconciler(
-            upstream=upstream, observer=observer, turns=self.turns, recipe=RECIPE, clock=world.clock
+            upstream=upstream, desk=desk, observer=observer, turns=self.turns, recipe=RECIPE, clock=world.clock
         )
         self.open = OpenStep(sessions)
         self.upload = UploadStep(sessions)

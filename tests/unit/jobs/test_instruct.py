@@ -10,7 +10,7 @@ from fakes.engine import NOW, TOKEN, every_error, job_input, make_asset, snapsho
 from fakes.upstream import Unsent, balance, said, state
 from reelqueue import errors
 from reelqueue.domain.claims import ClaimLost
-from reelqueue.domain.jobs import Status, WaitingReason
+from reelqueue.domain.jobs import Policies, Status, Waiting, WaitingReason
 from reelqueue.domain.sessions import ProjectState
 from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.domain.turns import TurnState
@@ -261,6 +261,20 @@ def test_a_silent_turn_that_changed_nothing_says_so_in_the_end(bench, job):
         assert bench.instruct.run(job()) == Snooze(2, WaitingReason.RECONCILE)
     verdict = bench.instruct.run(job())
     assert (verdict.to, verdict.learned.receipt["verdict"]) == (Status.RENDERING, "unchanged")
+
+
+def test_a_job_that_waits_for_credits_remembers_how_many_were_too_few(bench, job):
+    refused_at = 1_234_567.5
+    bench.upstream.script("state", BEFORE)
+    bench.upstream.script("run_turn", Unsent(errors.CreditsExhausted()))
+    bench.upstream.script("balance", balance(refused_at), balance(20), errors.UpstreamUnavailable(), balance(30))
+    policies = Policies(on_no_credits="wait")
+    verdict = bench.instruct.run(job(policies=policies))
+    for _ in range(3):
+        waiting = Waiting(reason=verdict.reason, since=NOW, detail=verdict.detail)
+        verdict = bench.instruct.run(job(policies=policies, waiting=waiting))
+        assert float(verdict.detail) == refused_at
+    assert [call for call in bench.events() if call == "run_turn"] == ["run_turn"]
 
 
 @pytest.mark.parametrize("seen", [BEFORE, state("half")], ids=["nothing yet", "half of it"])

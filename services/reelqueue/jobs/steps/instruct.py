@@ -111,7 +111,7 @@ class InstructStep:
             return Fail(DeadlineExceeded())
         project, before = self._filled(claim, project, position)
         if not self._may_have_credits(claim, project, before):
-            return _without_credits(before)
+            return _wait_for_credits(claim.job.waiting.detail if claim.job.waiting else None)
         self._turns.prepare(claim, position, before)
         return self._send(claim, project, position, before)
 
@@ -191,11 +191,10 @@ class InstructStep:
             case NotSent() | RateLimited():
                 return verdict_on(error)
             case CreditsExhausted() if claim.job.policies.on_no_credits == "wait":
-                return _without_credits(before)
+                return _wait_for_credits(None if before.available is None else str(before.available))
         return Fail(error)
 
 
-def _without_credits(before: Snapshot) -> Snooze:
-    """Wait for more credits than there were. The balance is read then; nothing is sent before it has grown."""
-    had = before.available or 0.0
-    return Snooze(CREDITS_AGAIN_S, WaitingReason.CREDITS, detail=f"{had:g}")
+def _wait_for_credits(too_few: str | None) -> Snooze:
+    """Wait for more credits than the turn was refused with. Only the balance is read until it has grown past them."""
+    return Snooze(CREDITS_AGAIN_S, WaitingReason.CREDITS, detail=too_few)

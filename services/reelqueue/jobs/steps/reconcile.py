@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from reelqueue.domain.claims import Claim
-from reelqueue.domain.credits import booking
+from reelqueue.domain.credits import bill, booking
 from reelqueue.domain.follow_ups import follow_up
 from reelqueue.domain.jobs import Job, Status, WaitingReason
-from reelqueue.domain.receipts import bill, receipt
+from reelqueue.domain.receipts import receipt
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import TurnEnd, TurnReport
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Retry, Snooze, Verdict
-from reelqueue.errors import NoTimeline, OutcomeUnknown, SessionNotFound, UpstreamError
+from reelqueue.errors import CreditsExhausted, NoTimeline, OutcomeUnknown, SessionNotFound, UpstreamError
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.observe import Observer
 from reelqueue.jobs.ports import TurnStore, Upstream
+from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.clock import Clock
 
 MOST_LOOKS = 20
@@ -49,9 +50,17 @@ class Reconciler:
     """Settles turns. Never sends anything that costs."""
 
     def __init__(
-        self, *, upstream: Upstream, observer: Observer, turns: TurnStore, recipe: Recipe, clock: Clock
+        self,
+        *,
+        upstream: Upstream,
+        desk: TokenDesk,
+        observer: Observer,
+        turns: TurnStore,
+        recipe: Recipe,
+        clock: Clock,
     ) -> None:
         self._upstream = upstream
+        self._desk = desk
         self._observer = observer
         self._turns = turns
         self._recipe = recipe
@@ -94,7 +103,7 @@ class Reconciler:
         if (looks >= self._recipe.looks and not _still_running(turn.before, now)) or looks >= MOST_LOOKS:
             self._turns.give_up(claim, turn.position)
             booked = booking(turn.position, project.token_id, turn.before, now)
-            return Fail(OutcomeUnknown(), Learned(billing=bill(claim.job.billing, turn.before, now), booking=booked))
+            return Fail(OutcomeUnknown(), Learned(billing=bill(claim.job.billing, booked), booking=booked))
         self._turns.observe(claim, turn.position, now)
         return Snooze(self._recipe.next_s, WaitingReason.RECONCILE)
 
@@ -108,7 +117,7 @@ class Reconciler:
         if turn.state is TurnState.SENDING:
             self._turns.give_up(claim, turn.position)
         heard = None if turn.report is None else _receipt(claim.job, turn, None, turn.report)
-        return Fail(error, Learned(receipt=heard, billing=bill(claim.job.billing, turn.before, None)))
+        return Fail(error, Learned(receipt=heard, billing=bill(claim.job.billing, None)))
 
     def _is_patient(self, turn: Turn) -> bool:
         assert turn.sent_at is not None
@@ -147,20 +156,23 @@ class Reconciler:
         except UpstreamError:
             now = None
         booked = None if project is None else booking(turn.position, project.token_id, turn.before, now)
-        return Canceled(Learned(billing=bill(claim.job.billing, turn.before, now), booking=booked))
+        return Canceled(Learned(billing=bill(claim.job.billing, booked), booking=booked))
 
     def _verdict(self, claim: Claim, project: Project, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
         job = claim.job
         told = _receipt(job, turn, now, report)
+        booked = booking(turn.position, project.token_id, turn.before, now)
         learned = Learned(
             receipt=told,
-            billing=bill(job.billing, turn.before, now),
-            booking=booking(turn.position, project.token_id, turn.before, now),
+            billing=bill(job.billing, booked),
+            booking=booked,
             instruction_index=job.instruction_index + 1,
         )
         failure = None if report is None else self._failure(report)
         if failure is not None:
-            return Fail(self._observer.explained(project, failure), learned)
+            if isinstance(failure, CreditsExhausted):
+                self._desk.refused(self._desk.for_token(project.token_id), failure)
+            return Fail(failure, learned)
         followed = follow_up(job, told, report, changed=now.digest != turn.before.digest, learned=learned)
         if followed is not None:
             return followed

@@ -19,7 +19,7 @@ credit_entries = Table(
     Column("after", Double),
     Column("certainty", Text, nullable=False),
     created_column(),
-    CheckConstraint("spent >= 0 AND held >= 0", name="amounts_not_negative"),
+    CheckConstraint("spent >= 0", name="spent_not_negative"),
     CheckConstraint(one_of("certainty", ("inferred", "unknown")), name="certainty_known"),
 )
 Index("ix_credit_entries_tenant_id_created_at", credit_entries.c.tenant_id, credit_entries.c.created_at)
