@@ -19,7 +19,6 @@ def upgrade() -> None:
     # No job is in `requires_input` before this: the check holds at once.
     jsonb = postgresql.JSONB(astext_type=sa.Text())
     op.add_column("jobs", sa.Column("policies", jsonb, server_default=sa.text("'{}'::jsonb"), nullable=False))
-    op.add_column("jobs", sa.Column("batch_id", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("question", jsonb, nullable=True))
     op.add_column("jobs", sa.Column("answers", jsonb, server_default=sa.text("'[]'::jsonb"), nullable=False))
     op.add_column("jobs", sa.Column("moves", sa.Integer(), server_default=sa.text("0"), nullable=False))
@@ -28,5 +27,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_constraint(op.f(ASKED), "jobs", type_="check")
-    for column in ("moves", "answers", "question", "batch_id", "policies"):
+    for column in ("moves", "answers", "question", "policies"):
         op.drop_column("jobs", column)

@@ -39,16 +39,21 @@ def show_progress(jobs: Iterable[dict[str, Any]], console: Console) -> dict[str,
     with bar:
         task = bar.add_task("", total=100, status="queued")
         for job in jobs:
-            waiting = job["waiting"]
-            words = f"waits: {waiting['reason']}" if waiting else WORDS[job["status"]]
-            bar.update(task, completed=job["progress"], description=words, status=job["status"])
+            bar.update(task, completed=job["progress"], description=words_of(job), status=job["status"])
             last = job
     return last
+
+
+def words_of(job: dict[str, Any]) -> str:
+    """What a person reads beside the bar. A question is shown: nothing goes on before its owner answers."""
+    if job["question"]:
+        return f"asks: {' '.join(job['question']['text'].split())}"
+    return f"waits: {job['waiting']['reason']}" if job["waiting"] else WORDS[job["status"]]
 
 
 def _lines(jobs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     last: dict[str, Any] = {}
     for job in jobs:
-        typer.echo(json.dumps({key: job[key] for key in ("id", "status", "progress", "waiting", "error")}))
+        typer.echo(json.dumps({key: job[key] for key in ("id", "status", "progress", "waiting", "question", "error")}))
         last = job
     return last

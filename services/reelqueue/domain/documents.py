@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from reelqueue.domain.jobs import Billing, Job, JobEvent, Status
-from reelqueue.domain.outputs import Result
+from reelqueue.domain.jobs import Billing, Job, JobEvent, Policies, Status
+from reelqueue.domain.outputs import RENDERED, Result
 from reelqueue.domain.retrying import retry_from
 from reelqueue.kit.clock import rfc3339
-
-_RENDERED = 100
 
 
 def job_document(job: Job) -> dict[str, Any]:
@@ -36,8 +34,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "billing": billing_json(job.billing),
         "question": _question(job),
         "answers": [{**asdict(answer), "instruction": answer.instruction + 1} for answer in job.answers],
-        "policies": asdict(job.policies),
-        "batch": job.batch_id,
+        "policies": policies_json(job.policies),
         "metadata": dict(job.metadata),
         "external_id": job.external_id,
         "customer": job.customer,
@@ -106,13 +103,24 @@ def _output_status(job: Job, index: int) -> str:
         return "failed"
     if job.status.is_final:
         return job.status.value
-    if export.progress == _RENDERED or job.status is Status.SAVING:
+    if export.progress == RENDERED or job.status is Status.SAVING:
         return "saving"
     return "rendering" if job.status is Status.RENDERING else "waiting"
 
 
 def _result(result: Result, url: str) -> dict[str, Any]:
     return {**{key: value for key, value in asdict(result).items() if key != "blob_key"}, "url": url}
+
+
+def policies_json(policies: Policies) -> dict[str, Any]:
+    """The policies as JSON. Written out, as an output is."""
+    return {
+        "on_question": policies.on_question,
+        "answer_text": policies.answer_text,
+        "answer_within_s": policies.answer_within_s,
+        "on_no_credits": policies.on_no_credits,
+        "post_production": policies.post_production,
+    }
 
 
 def billing_json(billing: Billing) -> dict[str, Any]:

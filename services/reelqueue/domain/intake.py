@@ -66,7 +66,6 @@ class NewJob:
     instruction_index: int = 0
     """Where a retry begins; the number of instructions: at the export, which is free."""
     retried_from: str | None = None
-    batch_id: str | None = None
     idempotency: IdempotencyKey | None = None
 
 

@@ -106,8 +106,6 @@ class EventType(enum.StrEnum):
     """The raw clip of a two-stage generation is there; finishing touches follow."""
     EXPORTED = "job.exported"
     """One of several outputs is done or has failed."""
-    RECOVERED = "job.recovered"
-    """A job that had ended without it has its result after all. Comes after the terminal event."""
 
 
 EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({s: EventType(f"job.{s}") for s in Status})
@@ -129,8 +127,6 @@ class WaitingReason(enum.StrEnum):
     """A step failed in a way that may pass; it runs again at `until`."""
     ANSWER = "answer"
     """The agent asked something; the owner answers by API, until `until`."""
-    PROJECT_BUSY = "project_busy"
-    """Another job of the same project runs; `detail` is its id."""
     CREDITS = "credits"
     """The upstream token has no credits; looked at again at `until`."""
 
@@ -262,7 +258,6 @@ class Job:
     question: Question | None = None
     """Open while the job is in `requires_input`."""
     answers: tuple[Answer, ...] = ()
-    batch_id: str | None = None
     moves: int = 0
     """How many verdicts were written. Tells a repeat of a write from the next one; events are counted by themselves."""
     exports: tuple[Export, ...] = ()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+RENDERED: Final = 100
+"""The progress of an output whose file is ready upstream."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -37,7 +40,7 @@ class ExportError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """How far one output is. At 100 `progress` it is rendered; it is settled once it has a result or an error."""
+    """How far one output is. It is settled once it has a result or an error."""
 
     progress: int = 0
     result: Result | None = None

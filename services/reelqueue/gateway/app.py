@@ -22,7 +22,8 @@ from reelqueue.gateway.edge import Edge
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
-from reelqueue.gateway.routes import answers, assets, balance, docs, events, health, jobs, results, webhook_endpoints
+from reelqueue.gateway.routes import answers, assets, docs, events, health, jobs, results, webhook_endpoints
+from reelqueue.gateway.routes import credits as credit_routes
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.keep_assets import AssetKeeping
@@ -31,7 +32,7 @@ from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
-API: Final = (jobs, answers, events, results, assets, webhook_endpoints, balance, health)
+API: Final = (jobs, answers, events, results, assets, webhook_endpoints, credit_routes, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from reelqueue.domain.documents import output_json
 from reelqueue.domain.jobs import EventType, Job, Status
-from reelqueue.domain.outputs import Export, ExportError, Result
+from reelqueue.domain.outputs import RENDERED, Export, ExportError, Result
 from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
 from reelqueue.errors import (
     ReelqueueError,
@@ -22,7 +22,6 @@ from reelqueue.errors import (
 )
 
 _CAUSES = {cause.code: cause for cause in (RenderFailed, RenderTimedOut, ResultUnusable, UpstreamUnavailable)}
-RENDERED = 100
 
 
 def exports_of(job: Job) -> tuple[Export, ...]:

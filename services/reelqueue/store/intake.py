@@ -13,10 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from reelqueue.domain.documents import billing_json
+from reelqueue.domain.documents import billing_json, policies_json
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import (
-    DEFAULT_POLICIES,
     Billing,
     EventType,
     Job,
@@ -51,7 +50,7 @@ WITH given AS MATERIALIZED (
         id text, tenant_id text, instructions jsonb, outputs jsonb, language text, metadata jsonb, external_id text,
         customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
         operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text,
-        policies jsonb, project_id text, instruction_index integer, retried_from text, batch_id text)
+        policies jsonb, project_id text, instruction_index integer, retried_from text)
 ), keyed AS (
     INSERT INTO idempotency_keys (tenant_id, operation, key, fingerprint, job_id, created_at, expires_at)
     SELECT tenant_id, operation, idempotency_key, fingerprint, id, created_at, created_at + CAST(:lifetime AS interval)
@@ -62,10 +61,9 @@ WITH given AS MATERIALIZED (
     SELECT * FROM given WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
 ), made AS (
     INSERT INTO jobs (id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
-                      finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from,
-                      batch_id)
+                      finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from)
     SELECT id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
-           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, batch_id
+           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from
     FROM accepted
     RETURNING id
 ), brought AS (
@@ -262,7 +260,6 @@ def _job_of(new: NewJob, now: datetime) -> Job:
             JobInput(position=p, asset_id=i.asset_id, url=i.url, sent=i.sent) for p, i in enumerate(new.inputs)
         ),
         policies=new.policies,
-        batch_id=new.batch_id,
     )
 
 
@@ -288,9 +285,8 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "inputs": [{"position": i.position, "asset_id": i.asset_id, "url": i.url, "sent": i.sent} for i in job.inputs],
         "event_id": event.id,
         "payload": webhook_payload(job, event),
-        "policies": {} if job.policies is DEFAULT_POLICIES else asdict(job.policies),
+        "policies": policies_json(job.policies),
         "project_id": job.project_id,
         "instruction_index": job.instruction_index,
         "retried_from": job.retried_from,
-        "batch_id": job.batch_id,
     }

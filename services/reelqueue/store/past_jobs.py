@@ -7,26 +7,14 @@ from sqlalchemy import and_, exists, or_, select
 from reelqueue.domain.jobs import EventType
 from reelqueue.domain.retrying import PastJob
 from reelqueue.domain.sessions import ProjectState
-from reelqueue.domain.turns import TurnState
 from reelqueue.errors import NotFound
 from reelqueue.store.engine import Database
+from reelqueue.store.open_turns import OPEN_TURN
 from reelqueue.store.rows import JOB_COLUMNS, job_from
-from reelqueue.store.tables import credit_entries, job_events, jobs, projects, turns
+from reelqueue.store.tables import job_events, jobs, projects
 
 _earlier = jobs.alias("earlier")
 
-_BOOKED = exists().where(credit_entries.c.job_id == turns.c.job_id, credit_entries.c.position == turns.c.position)
-_OPEN_TURN = (
-    exists()
-    .where(
-        turns.c.job_id == jobs.c.id,
-        or_(
-            turns.c.state.in_((TurnState.SENDING, TurnState.UNKNOWN)),
-            and_(turns.c.state == TurnState.FINISHED, ~_BOOKED),
-        ),
-    )
-    .label("open_turn")
-)
 _MOVED_ON = (
     exists()
     .where(
@@ -65,7 +53,7 @@ class PastJobs:
 
     def find(self, tenant_id: str, job_id: str) -> PastJob:
         """One job of the tenant's, ended or not. Raises `NotFound`."""
-        statement = select(*JOB_COLUMNS, _OPEN_TURN, _MOVED_ON, _PROJECT_READY, _PROJECT_IS_OLDER).where(
+        statement = select(*JOB_COLUMNS, OPEN_TURN, _MOVED_ON, _PROJECT_READY, _PROJECT_IS_OLDER).where(
             jobs.c.tenant_id == tenant_id, jobs.c.id == job_id
         )
         with self._database.statement() as connection:

@@ -84,7 +84,6 @@ def job_from(row: RowMapping) -> Job:
         policies=Policies(**row["policies"]),
         question=question_from(row["question"]),
         answers=tuple(Answer(**answer) for answer in row["answers"]),
-        batch_id=row["batch_id"],
         moves=row["moves"],
         exports=tuple(_export_from(value) for value in row["results"]),
         inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text, update
 
 from reelqueue.domain.jobs import EventType, Status
 from reelqueue.domain.rulings import public_error
-from reelqueue.domain.turns import TurnState
 from reelqueue.errors import DeadlineExceeded, Poisoned, ReelqueueError
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
 from reelqueue.store.engine import Database
+from reelqueue.store.open_turns import OPEN_TURN
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
-from reelqueue.store.tables import jobs, turns
+from reelqueue.store.tables import jobs
 
 BATCH = 500
 
@@ -30,15 +30,6 @@ WHERE id = ANY (ARRAY(
         SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
     FOR NO KEY UPDATE SKIP LOCKED))
 """)
-
-
-_TURN_AT_HAND = jobs.c.instruction_index + func.jsonb_array_length(jobs.c.answers)
-_OPEN_TURN = (
-    exists()
-    .where(turns.c.job_id == jobs.c.id, turns.c.position >= _TURN_AT_HAND, turns.c.state != TurnState.READY)
-    .label("open_turn")
-)
-"""Whether a turn was sent whose cost is not on the bill."""
 
 
 def _orphans(table: str, due: str = "now()", also: str = "") -> TextClause:
@@ -103,7 +94,7 @@ class Sweep:
 
 
 def _fail(connection: Connection, job_id: str, cause: ReelqueueError) -> None:
-    row = connection.execute(select(*JOB_COLUMNS, _OPEN_TURN).where(jobs.c.id == job_id)).mappings().one()
+    row = connection.execute(select(*JOB_COLUMNS, OPEN_TURN).where(jobs.c.id == job_id)).mappings().one()
     billing = job_from(row).billing
     if row["open_turn"]:
         billing = replace(billing, certainty="unknown")

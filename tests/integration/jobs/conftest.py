@@ -104,7 +104,12 @@ class Plant:
         )
         observer = Observer(upstream, desk)
         reconciler = Reconciler(
-            upstream=upstream, desk=desk, observer=observer, turns=turns, recipe=RECIPE, clock=clock
+            upstream=upstream,
+            desk=desk,
+            observer=observer,
+            turns=turns,
+            recipe=RECIPE,
+            clock=clock,
         )
         shared = {"upstream": upstream, "desk": desk, "sessions": sessions}
         steps = Steps(

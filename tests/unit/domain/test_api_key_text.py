@@ -101,10 +101,11 @@ def test_nothing_may_stand_around_a_key(around):
 
 
 def test_the_mac_depends_on_pepper_id_and_secret():
+    other_id = KEY_ID[:-1] + ("y" if KEY_ID.endswith("z") else "z")
     macs = {
         mac(PEPPER, KEY_ID, "s"),
         mac(b"q" * 32, KEY_ID, "s"),
-        mac(PEPPER, KEY_ID[:-1] + "z", "s"),
+        mac(PEPPER, other_id, "s"),
         mac(PEPPER, KEY_ID, "t"),
     }
     assert len(macs) == 4

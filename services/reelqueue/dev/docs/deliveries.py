@@ -11,7 +11,6 @@ _BETWEEN = {
     EventType.PROGRESS: "a running turn said something, or is still at work after two more minutes",
     EventType.PREVIEW_READY: "the first clip of a generation is on the timeline",
     EventType.EXPORTED: "one of several outputs is done or has failed",
-    EventType.RECOVERED: "a job that had ended without it has its result after all",
 }
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 

@@ -164,7 +164,6 @@ class Job(Document):
     question: JobQuestion | None
     answers: list[JobAnswer]
     policies: JobPolicies
-    batch: str | None
     metadata: dict[str, str]
     external_id: str | None
     customer: str | None

@@ -17,7 +17,7 @@ from typing import Any
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.drafts import is_exportable
 from reelqueue.domain.jobs import Job, Status, WaitingReason
-from reelqueue.domain.outputs import Export
+from reelqueue.domain.outputs import RENDERED, Export
 from reelqueue.domain.sessions import Project, Render, RenderState
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import NOTHING, Advance, Fail, Learned, Snooze, Verdict
@@ -33,7 +33,7 @@ from reelqueue.errors import (
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
-from reelqueue.jobs.outputs import RENDERED, all_settled, exports_of, output_failed
+from reelqueue.jobs.outputs import all_settled, exports_of, output_failed
 from reelqueue.jobs.ports import RenderStore, Upstream
 from reelqueue.jobs.session import SessionKeeper, known_session
 from reelqueue.jobs.token_desk import TokenDesk

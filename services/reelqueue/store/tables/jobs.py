@@ -43,7 +43,6 @@ jobs = Table(
     Column("webhook_url", Text),
     Column("finish_by", Moment),
     Column("policies", JSONB, nullable=False, server_default=EMPTY_OBJECT),
-    Column("batch_id", Text),
     Column("retried_from", Text, ForeignKey("jobs.id")),
     # Where it stands.
     Column("progress", Integer, nullable=False, server_default=text("0")),
