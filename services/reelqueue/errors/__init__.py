@@ -25,8 +25,6 @@
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
     │   ├── StateConflict              409  the job is past that point
-    │   ├── QuestionUnanswered         409  the agent asked and nobody answered
-    │   ├── QuestionAsked              409  it asked, and the job may not wait
     │   ├── ResultGone                 410
     │   └── RangeNotSatisfiable        416
     ├── UpstreamError                NemoVideo refused or broke; the class says which
@@ -48,6 +46,8 @@
     │   ├── TurnInterrupted              the stream broke; the outcome is open
     │   ├── OutcomeUnknown               the recovery recipe ended without an answer
     │   ├── NoTimeline                   the agent built nothing that can be exported
+    │   ├── QuestionUnanswered           the agent asked and nobody answered in time
+    │   ├── QuestionAsked                it asked, and the job may not wait
     │   ├── RenderIdTaken                our render id exists already
     │   ├── RenderUnknown                no render of our id, or not yet
     │   ├── RenderFailed
@@ -91,8 +91,6 @@ from reelqueue.errors.caller import (
     MethodNotAllowed,
     MultipartInvalid,
     NotFound,
-    QuestionAsked,
-    QuestionUnanswered,
     RangeNotSatisfiable,
     RequestTimedOut,
     ResultGone,
@@ -124,6 +122,8 @@ from reelqueue.errors.upstream import (
     NoTimeline,
     NotSent,
     OutcomeUnknown,
+    QuestionAsked,
+    QuestionUnanswered,
     RateLimited,
     RenderFailed,
     RenderIdTaken,

@@ -217,22 +217,6 @@ class StateConflict(CallerError):
     fix = "Read the job to see where it stands."
 
 
-class QuestionUnanswered(CallerError):
-    """The agent asked something and nobody answered in time."""
-
-    code = "question_unanswered"
-    status = 409
-    fix = "Retry the job and answer its question, or send `on_question` with an answer."
-
-
-class QuestionAsked(CallerError):
-    """The agent asked something instead of editing, and the job was sent with `on_question: fail`."""
-
-    code = "question_asked"
-    status = 409
-    fix = "Say more exactly what to make; the question is in the last receipt."
-
-
 class ResultGone(CallerError):
     """The result is no longer kept."""
 

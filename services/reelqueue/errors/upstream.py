@@ -145,6 +145,22 @@ class NoTimeline(UpstreamError):
     fix = "Say more exactly what to make; see the agent's words in the receipts."
 
 
+class QuestionUnanswered(UpstreamError):
+    """The agent asked something and nobody answered in time."""
+
+    code = "question_unanswered"
+    blame = "caller"
+    fix = "Retry the job and answer its question, or send `on_question` with an answer."
+
+
+class QuestionAsked(UpstreamError):
+    """The agent asked something instead of editing, and the job was sent with `on_question: fail`."""
+
+    code = "question_asked"
+    blame = "caller"
+    fix = "Say more exactly what to make; the question is in the last receipt."
+
+
 class RenderIdTaken(UpstreamError):
     """NemoVideo already has a render of that id."""
 

@@ -22,8 +22,8 @@ Every refusal is `application/problem+json` (RFC 9457): `type`, `title`, `status
 `retryable`, `request_id`. `code` is stable: write your program against it. `errors[]` names each place with an RFC 6901
 `pointer` into the body, or a `parameter` for a query or a header. The value that was refused is never repeated.
 
-A job that failed carries `error {code, message, blame, retryable, spent, fix, docs}` with the same codes. `spent` is
-what it is known to have cost, in credits.
+A job that failed carries `error {code, message, blame, retryable, spent, fix, link, docs}` with the same codes. `spent`
+is what it is known to have cost, in credits; `link` is where a person can do what `fix` says, if there is such a place.
 
 `blame` says who can do something about it: `caller` (you, or your NemoVideo account), `upstream` (NemoVideo), `gateway`
 (whoever runs this service). `retryable` says whether the very same request can succeed later.
