@@ -129,7 +129,7 @@ def _summarize(
     console.print(f"  video    {picture}")
     console.print(f"  time     {times}", soft_wrap=True)
     console.print(f"  webhook  {json.loads(hook.body)['type']}, signature verified, {hook.headers['webhook-id']}")
-    console.print(f"  credits  {billing['spent']:g} spent ({billing['certainty']})")
+    console.print(f"  credits  {billing['spent']:.12g} spent ({billing['certainty']})")
 
 
 def _time_by_status(events: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:

@@ -118,7 +118,7 @@ def _words(
         yield f"Not asked for: {'; '.join(track_text(track) for track in extra[:MOST_CHANGES])}"
     known = after is not None and before.available is not None and after.available is not None
     if after is not None and known and before.available != after.available:
-        yield f"Credits {before.available:g} -> {after.available:g}"
+        yield f"Credits {before.available:.12g} -> {after.available:.12g}"
 
 
 def _credits(before: Snapshot, after: Snapshot | None) -> dict[str, float | None]:

@@ -25,3 +25,8 @@ def test_the_verdict_comes_from_the_two_looks(after, verdict):
 def test_a_turn_found_out_by_looking_says_so_and_claims_no_words():
     told = receipt(2, snapshot("a"), snapshot("b"), None)
     assert (told["recovered"], told["texts"], told["tools"]) == (True, [], [])
+
+
+def test_large_balances_are_told_to_the_last_credit():
+    told = receipt(1, snapshot("a", available=1_000_000.0), snapshot("b", available=999_900.5), said("x"))
+    assert told["words"][-1] == "Credits 1000000 -> 999900.5"
