@@ -103,7 +103,14 @@ def test_submit_writes_json_lines_into_a_pipe(
     assert done.returncode == 0, done.stderr
     *steps, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert len({step["id"] for step in steps}) == 1
-    assert steps[-1] == {"id": steps[0]["id"], "status": "succeeded", "progress": 100, "waiting": None, "error": None}
+    assert steps[-1] == {
+        "id": steps[0]["id"],
+        "status": "succeeded",
+        "progress": 100,
+        "waiting": None,
+        "question": None,
+        "error": None,
+    }
     assert last == {"out": str(out), "bytes": out.stat().st_size}
     assert len(twin.turns(marker)) == 2
 
