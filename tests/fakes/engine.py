@@ -22,7 +22,8 @@ from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import AnonymousToken, Credential, NemoSession, TurnReport
-from reelqueue.errors import ReelqueueError
+from reelqueue.domain.versions import NewVersion
+from reelqueue.errors import ReelqueueError, SessionNotFound
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TENANT = "ten_00000000000000000000000001"
@@ -129,10 +130,13 @@ class World:
     """The epoch that the database knows; a claim with another is lost."""
     turns: dict[int, Turn] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
+    former: list[Project] = field(default_factory=list)
+    """Sessions of projects that got another one."""
     bound: str | None = None
     """The project that the job's row names."""
     input_states: dict[int, str] = field(default_factory=dict)
     renders: list[Render] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
     tokens: dict[str, UpstreamToken] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     assets: dict[str, Asset] = field(default_factory=dict)
@@ -209,8 +213,9 @@ class MemoryTurns:
         self._change(claim, position, {TurnState.READY}, state=TurnState.SENDING, sent_at=self._world.clock.now())
         self._world.log.append("begin_sending")
 
-    def finish(self, claim: Claim, position: int, report: TurnReport | None) -> None:
+    def finish(self, claim: Claim, position: int, report: TurnReport | None) -> Turn:
         self._change(claim, position, {TurnState.SENDING}, state=TurnState.FINISHED, report=report)
+        return self._world.turns[position]
 
     def give_up(self, claim: Claim, position: int) -> None:
         self._change(claim, position, {TurnState.SENDING}, state=TurnState.UNKNOWN)
@@ -237,19 +242,27 @@ class MemoryProjects:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def find(self, tenant_id: str, project_id: str) -> Project:
+    def find(self, tenant_id: str, project_id: str) -> Project | None:
         return self._world.projects[project_id]
 
     def begin(self, claim: Claim, token_id: str) -> Project:
         self._world.fence(claim)
+        name, opening = claim.job.project_id or f"prj_{len(self._world.projects) + 1}", 1
+        old = self._world.projects.get(name)
+        if old is not None:
+            if any(turn.state is not TurnState.READY for turn in self._world.turns.values()):
+                raise SessionNotFound
+            self._world.former.append(old)
+            opening = old.opening + 1
         project = Project(
-            id=f"prj_{len(self._world.projects) + 1}",
+            id=name,
             tenant_id=claim.job.tenant_id,
             token_id=token_id,
             state=ProjectState.CREATING,
             session_id=None,
             task_id=None,
             user_id=None,
+            opening=opening,
         )
         self._world.projects[project.id] = project
         self._world.bound = project.id
@@ -264,6 +277,20 @@ class MemoryProjects:
 
     def lost(self, project_id: str) -> None:
         self._world.projects[project_id] = replace(self._world.projects[project_id], state=ProjectState.LOST)
+
+
+class MemoryVersions:
+    """`store.versions.Versions`, as far as steps use it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def note(self, claim: Claim, new: NewVersion) -> None:
+        self._world.fence(claim)
+        self._world.versions.append(new.draft)
+
+    def draft(self, tenant_id: str, project_id: str, number: int) -> str:
+        return self._world.versions[number - 1]
 
 
 class MemoryUploads:

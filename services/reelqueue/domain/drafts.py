@@ -32,6 +32,11 @@ def digest(state: SessionState) -> str:
     return hashlib.sha256(_canonical(content)).hexdigest()
 
 
+def draft_digest(draft: Mapping[str, Any]) -> str:
+    """A fingerprint of the draft alone: the same timeline, the same text."""
+    return hashlib.sha256(_canonical(draft)).hexdigest()
+
+
 def is_exportable(draft: Mapping[str, Any] | None) -> bool:
     """At least one track has a segment (contract §7.1)."""
     return any(_segments(track) for track in _tracks(draft))

@@ -66,6 +66,8 @@ class NewJob:
     instruction_index: int = 0
     """Where a retry begins; the number of instructions: at the export, which is free."""
     retried_from: str | None = None
+    version: int | None = None
+    """The version of the project's draft to export. Such a job waits for no other of its project."""
     idempotency: IdempotencyKey | None = None
 
 

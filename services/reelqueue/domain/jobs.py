@@ -44,7 +44,9 @@ class Status(enum.StrEnum):
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
         Status.QUEUED: frozenset({Status.UPLOADING, Status.CANCELED, Status.FAILED}),
-        Status.UPLOADING: frozenset({Status.INSTRUCTING, Status.RENDERING, Status.FAILED, Status.CANCELED}),
+        Status.UPLOADING: frozenset(
+            {Status.INSTRUCTING, Status.RENDERING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}
+        ),
         Status.INSTRUCTING: frozenset(
             {
                 Status.INSTRUCTING,
@@ -117,6 +119,8 @@ class WaitingReason(enum.StrEnum):
 
     TURN = "its_turn"
     """Waits for a free worker, after others of its tenant and of other tenants."""
+    PROJECT = "project_busy"
+    """Another job of the same project is not done: a project has one turn at a time."""
     UPSTREAM_BUSY = "upstream_rate_limited"
     UPSTREAM_DOWN = "upstream_unavailable"
     RENDER = "render"
@@ -224,7 +228,7 @@ class Job:
     status: Status
     project_id: str | None
     instructions: tuple[str, ...]
-    """Run in this order, in one upstream session."""
+    """Run in this order, in one upstream session. None at all: an export of a version, or inputs only."""
     instruction_index: int
     """0-based: the instruction whose turn is next or running."""
     outputs: tuple[Output, ...]
@@ -260,6 +264,8 @@ class Job:
     answers: tuple[Answer, ...] = ()
     moves: int = 0
     """How many verdicts were written. Tells a repeat of a write from the next one; events are counted by themselves."""
+    version: int | None = None
+    """The version of the project's draft to export; `None`: the draft as the last turn left it."""
     exports: tuple[Export, ...] = ()
     """How far each output is, in their order; empty before the first is known to have moved."""
 

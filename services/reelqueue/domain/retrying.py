@@ -34,6 +34,8 @@ class PastJob:
     project_ready: bool
     project_is_older: bool
     """The project was there before the job: its first instruction already found a timeline."""
+    version: int | None = None
+    """The newest version of the project's draft that the job left behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Beginning:
 
     instruction_index: int
     same_project: bool
+    version: int | None = None
+    """What a retry from the export on exports; `None`: the draft as it is now."""
 
 
 def beginning(past: PastJob, *, accept_double_charge: bool) -> Beginning:
@@ -58,6 +62,10 @@ def beginning(past: PastJob, *, accept_double_charge: bool) -> Beginning:
     index = job.instruction_index
     if not past.moved_on and any(one.get("instruction") == index for one in job.receipts):
         index -= 1
+    version = (job.version or past.version) if index >= len(job.instructions) else None
+    if version is not None:
+        # The version is ours: it is exported whatever became of the session.
+        return Beginning(instruction_index=index, same_project=True, version=version)
     if index == 0 and not past.project_is_older:
         return Beginning(instruction_index=0, same_project=False)
     lost = job.error is not None and job.error.code == SessionNotFound.code
@@ -78,6 +86,8 @@ def retry_from(job: Job) -> tuple[Literal["queued", "instructing", "rendering"],
     if job.retried_from is None:
         return None
     first = int(job.receipts[0]["instruction"]) - 1 if job.receipts else job.instruction_index
+    if not job.instructions:
+        return ("queued" if job.version is None else "rendering"), True
     if first >= len(job.instructions):
         return "rendering", True
     return ("instructing" if first > 0 else "queued"), False

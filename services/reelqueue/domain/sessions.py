@@ -10,6 +10,8 @@ from datetime import datetime
 class ProjectState(enum.StrEnum):
     """`creating` is written before the upstream is asked, so that no session is ever unknown to us."""
 
+    NEW = "new"
+    """Made by its owner; no job has needed a session yet."""
     CREATING = "creating"
     READY = "ready"
     LOST = "lost"
@@ -17,7 +19,7 @@ class ProjectState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """One upstream session, bound to one token."""
+    """The upstream session of a project, bound to one token."""
 
     id: str
     tenant_id: str
@@ -26,6 +28,8 @@ class Project:
     session_id: str | None
     task_id: str | None
     user_id: str | None
+    opening: int = 1
+    """Which session of the project it is, counted from 1. A project whose session is lost may get another."""
 
 
 class RenderState(enum.StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -43,6 +43,8 @@ class Snapshot:
     available: float | None
     frozen: float | None
     facts: Mapping[str, Any] | None = None
+    draft: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The draft itself, of a session that was just read. Megabytes perhaps: kept as a version, never with a turn."""
 
     @classmethod
     def of(cls, state: SessionState, balance: Balance | None) -> Self:
@@ -56,6 +58,7 @@ class Snapshot:
             available=None if balance is None else balance.available,
             frozen=None if balance is None else balance.frozen,
             facts={**timeline_facts(timeline), **media},
+            draft=state.draft,
         )
 
     @classmethod
@@ -69,6 +72,17 @@ class Snapshot:
             frozen=value["frozen"],
             facts=value.get("facts"),
         )
+
+    def row(self) -> dict[str, Any]:
+        """What is kept of it with a turn: everything but the draft."""
+        return {
+            "digest": self.digest,
+            "timeline": list(self.timeline),
+            "exportable": self.exportable,
+            "available": self.available,
+            "frozen": self.frozen,
+            "facts": self.facts,
+        }
 
     @property
     def seen(self) -> Timeline:

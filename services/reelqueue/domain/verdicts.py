@@ -12,6 +12,7 @@ from typing import Any
 from reelqueue.domain.credits import Booking
 from reelqueue.domain.jobs import Answer, Billing, EventType, Status, WaitingReason
 from reelqueue.domain.outputs import Export, Result
+from reelqueue.domain.versions import NewVersion
 from reelqueue.errors import ReelqueueError
 
 
@@ -27,6 +28,8 @@ class Learned:
     billing: Billing | None = None
     booking: Booking | None = None
     """What the turn cost, for the ledger. Kept once a turn, however often it is written."""
+    version: NewVersion | None = None
+    """The draft that the turn left behind. Its number goes into the receipt."""
     answer: Answer | None = None
     """What is to be said to the agent next, in a turn of its own. Appended to the job's answers."""
     result: Result | None = None

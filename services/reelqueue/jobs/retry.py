@@ -74,6 +74,7 @@ def _new_job(old: Job, begin: Beginning, idempotency: IdempotencyKey | None) -> 
         policies=old.policies,
         project_id=old.project_id if begin.same_project else None,
         instruction_index=begin.instruction_index,
+        version=begin.version,
         retried_from=old.id,
         idempotency=idempotency,
     )

@@ -38,23 +38,30 @@ class SessionKeeper:
         self._blobs = blobs
 
     def project_of(self, claim: Claim) -> Project | None:
-        """The job's project, if it has one whose session is known."""
+        """The job's project, if it has one whose session is known.
+
+        What exports a version brings its own timeline along, so that a session that is lost will do as well.
+        """
         if claim.job.project_id is None:
             return None
         project = self._projects.find(claim.job.tenant_id, claim.job.project_id)
-        return project if project.state is ProjectState.READY else None
+        if project is None or project.state is ProjectState.READY:
+            return project
+        return project if claim.job.version is not None and project.session_id is not None else None
 
-    def opened(self, claim: Claim) -> Project:
-        """The job's project, its session made now if there is none.
+    def opened(self, claim: Claim) -> tuple[Project, bool]:
+        """The job's project, its session made now if there is none; whether it was made now.
 
         The row comes before the call: a session whose answer was lost is known as `creating`, and another is made. A
         session costs nothing. Raises what the token desk and the call raise, and SessionNotFound where the job goes on
         with a timeline that is not there any more.
         """
         project = self.project_of(claim)
-        if project is None and claim.job.instruction_index > 0:
+        if project is not None:
+            return project, False
+        if claim.job.instruction_index > 0 or claim.job.version is not None:
             raise SessionNotFound
-        return project or self._begin(claim)
+        return self._begin(claim), True
 
     def fill(self, claim: Claim, project: Project, *, anew: bool = False) -> None:
         """Bring the job's inputs into the session, each once.
@@ -76,7 +83,8 @@ class SessionKeeper:
     def rebuilt(self, claim: Claim, project: Project | None) -> Project:
         """A new session with all inputs, in place of one that the upstream forgot before anything was paid in it.
 
-        `None`: in place of one whose making broke off.
+        `None`: in place of one whose making broke off. Raises SessionNotFound where the project holds more than this
+        job brought: a turn, or inputs of other jobs.
         """
         if project is not None:
             self._projects.lost(project.id)

@@ -21,6 +21,7 @@ from reelqueue.store.ledger import book
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from, question_json, waiting_from, waiting_json
 from reelqueue.store.tables import jobs
+from reelqueue.store.versions import keep
 
 _TO_BE_CANCELED = jobs.c.cancel_requested_at.is_not(None)
 
@@ -70,6 +71,8 @@ class Claims:
         Raises `ClaimLost` when the epoch has moved on: then nothing was written.
         """
         with self._database.transaction() as connection:
+            if change.learned.version is not None:
+                change = _numbered(change, keep(connection, claim, change.learned.version))
             row = connection.execute(_update(claim, change)).mappings().first()
             if row is None:
                 raise ClaimLost(claim.job.id)
@@ -142,6 +145,14 @@ def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
         .values(**_values(change))
         .returning(*CHANGED, *_wake(change))
     )
+
+
+def _numbered(change: Change, version: int | None) -> Change:
+    """The change with the number of the draft's version in its receipt."""
+    learned = change.learned
+    if learned.receipt is None or version is None:
+        return change
+    return replace(change, learned=replace(learned, receipt={**learned.receipt, "version": version}))
 
 
 def _wake(change: Change) -> tuple[ColumnElement[Any], ...]:

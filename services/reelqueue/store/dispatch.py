@@ -5,6 +5,10 @@ tenant row: the tenants with the least virtual time go first, a few jobs each, a
 by 1/weight. Weight, cap and pause are columns, so a change acts on jobs that wait already. Several dispatchers may
 run: each row is marked by exactly one of them (`SKIP LOCKED`).
 
+A project has one turn at a time: of its jobs the oldest is admitted, and the next one when that has ended. Two
+dispatchers cannot admit two, since a tenant's jobs are admitted under its row's lock. The export of a version touches
+no timeline and waits for nobody.
+
 `= ANY (ARRAY(…))`, not `IN (…)`: an array is looked up by the primary key, whatever the planner thinks of its length.
 """
 
@@ -62,9 +66,13 @@ WITH turn AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
     SELECT j.id, a.id AS tenant_id FROM allowed a
     CROSS JOIN LATERAL (
-        SELECT id FROM jobs
-        WHERE tenant_id = a.id AND dispatch = 'idle' AND admitted_at IS NULL
-        ORDER BY id LIMIT a.most FOR UPDATE SKIP LOCKED) j
+        SELECT j.id FROM jobs j
+        WHERE j.tenant_id = a.id AND j.dispatch = 'idle' AND j.admitted_at IS NULL
+          AND (j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
+            SELECT FROM jobs o
+            WHERE o.project_id = j.project_id AND o.version IS NULL AND o.dispatch <> 'done' AND o.id <> j.id
+              AND (o.admitted_at IS NOT NULL OR o.id < j.id)))
+        ORDER BY j.id LIMIT a.most FOR UPDATE SKIP LOCKED) j
 ), taken AS MATERIALIZED (
     SELECT tenant_id, count(*) AS n FROM chosen GROUP BY tenant_id
 ), rung AS (

@@ -50,7 +50,7 @@ WITH given AS MATERIALIZED (
         id text, tenant_id text, instructions jsonb, outputs jsonb, language text, metadata jsonb, external_id text,
         customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
         operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text,
-        policies jsonb, project_id text, instruction_index integer, retried_from text)
+        policies jsonb, project_id text, instruction_index integer, retried_from text, version integer)
 ), keyed AS (
     INSERT INTO idempotency_keys (tenant_id, operation, key, fingerprint, job_id, created_at, expires_at)
     SELECT tenant_id, operation, idempotency_key, fingerprint, id, created_at, created_at + CAST(:lifetime AS interval)
@@ -61,9 +61,10 @@ WITH given AS MATERIALIZED (
     SELECT * FROM given WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
 ), made AS (
     INSERT INTO jobs (id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
-                      finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from)
+                      finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from,
+                      version)
     SELECT id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
-           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from
+           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, version
     FROM accepted
     RETURNING id
 ), brought AS (
@@ -248,6 +249,7 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         error=None,
         billing=Billing(),
         retried_from=new.retried_from,
+        version=new.version,
         attempt=0,
         event_seq=1,
         lease_epoch=0,
@@ -289,4 +291,5 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "project_id": job.project_id,
         "instruction_index": job.instruction_index,
         "retried_from": job.retried_from,
+        "version": job.version,
     }

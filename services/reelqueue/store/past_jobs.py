@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from reelqueue.domain.jobs import EventType
 from reelqueue.domain.retrying import PastJob
@@ -11,7 +11,7 @@ from reelqueue.errors import NotFound
 from reelqueue.store.engine import Database
 from reelqueue.store.open_turns import OPEN_TURN
 from reelqueue.store.rows import JOB_COLUMNS, job_from
-from reelqueue.store.tables import job_events, jobs, projects
+from reelqueue.store.tables import draft_versions, job_events, jobs, projects
 
 _earlier = jobs.alias("earlier")
 
@@ -44,6 +44,14 @@ _PROJECT_IS_OLDER = (
     .label("project_is_older")
 )
 
+_VERSION = (
+    select(func.max(draft_versions.c.number))
+    .where(draft_versions.c.job_id == jobs.c.id)
+    .correlate(jobs)
+    .scalar_subquery()
+    .label("left_version")
+)
+
 
 class PastJobs:
     """Jobs as a retry sees them."""
@@ -53,7 +61,7 @@ class PastJobs:
 
     def find(self, tenant_id: str, job_id: str) -> PastJob:
         """One job of the tenant's, ended or not. Raises `NotFound`."""
-        statement = select(*JOB_COLUMNS, OPEN_TURN, _MOVED_ON, _PROJECT_READY, _PROJECT_IS_OLDER).where(
+        statement = select(*JOB_COLUMNS, OPEN_TURN, _MOVED_ON, _PROJECT_READY, _PROJECT_IS_OLDER, _VERSION).where(
             jobs.c.tenant_id == tenant_id, jobs.c.id == job_id
         )
         with self._database.statement() as connection:
@@ -66,4 +74,5 @@ class PastJobs:
             moved_on=row["moved_on"],
             project_ready=row["project_ready"],
             project_is_older=row["project_is_older"],
+            version=row["left_version"],
         )

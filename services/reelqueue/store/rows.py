@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, select, text
+from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from reelqueue.domain.jobs import (
@@ -48,7 +49,27 @@ INPUTS: ColumnElement[Any] = (
 )
 """A job's inputs as one JSON column, so that a job is one row of one statement."""
 
-JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS)
+_other = jobs.alias("other_in_project")
+PROJECT_BUSY: ColumnElement[Any] = case(
+    (
+        and_(jobs.c.project_id.is_not(None), jobs.c.admitted_at.is_(None), jobs.c.dispatch == "idle"),
+        and_(
+            jobs.c.version.is_(None),
+            exists()
+            .where(
+                _other.c.project_id == jobs.c.project_id,
+                _other.c.dispatch != "done",
+                _other.c.version.is_(None),
+                _other.c.id < jobs.c.id,
+            )
+            .correlate(jobs),
+        ),
+    ),
+    else_=False,
+).label("project_busy")
+"""Whether a job that was not admitted yet waits for another of its project. True at the moment it is read."""
+
+JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS, PROJECT_BUSY)
 
 
 def job_from(row: RowMapping) -> Job:
@@ -67,12 +88,13 @@ def job_from(row: RowMapping) -> Job:
         customer=row["customer"],
         webhook_url=row["webhook_url"],
         progress=row["progress"],
-        waiting=waiting_from(row["waiting"]),
+        waiting=_waiting(row),
         receipts=tuple(row["receipts"]),
         result=None if row["result"] is None else Result(**row["result"]),
         error=None if row["error"] is None else JobError(**row["error"]),
         billing=Billing(**row["billing"]),
         retried_from=row["retried_from"],
+        version=row["version"],
         attempt=row["attempt"],
         event_seq=row["event_seq"],
         lease_epoch=row["lease_epoch"],
@@ -88,6 +110,11 @@ def job_from(row: RowMapping) -> Job:
         exports=tuple(_export_from(value) for value in row["results"]),
         inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),
     )
+
+
+def _waiting(row: RowMapping) -> Waiting | None:
+    waiting = waiting_from(row["waiting"])
+    return replace(waiting, reason=WaitingReason.PROJECT) if waiting is not None and row["project_busy"] else waiting
 
 
 def _export_from(value: Mapping[str, Any]) -> Export:

@@ -25,7 +25,12 @@ UPDATE tenants SET has_waiting = true, virtual_time = greatest(
 WHERE id = ANY (ARRAY(
     SELECT t.id FROM tenants t
     WHERE NOT t.has_waiting AND NOT t.paused
-      AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
+      AND EXISTS (
+        SELECT FROM jobs j WHERE j.tenant_id = t.id AND j.dispatch = 'idle' AND j.admitted_at IS NULL
+          AND (j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
+            SELECT FROM jobs o
+            WHERE o.project_id = j.project_id AND o.version IS NULL AND o.dispatch <> 'done' AND o.id <> j.id
+              AND (o.admitted_at IS NOT NULL OR o.id < j.id))))
       AND t.max_running > (
         SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
     FOR NO KEY UPDATE SKIP LOCKED))

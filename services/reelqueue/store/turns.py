@@ -37,14 +37,14 @@ class Turns:
         Raises `ClaimLost` when the claim is gone or the turn was sent: the look comes too late.
         """
         source = select(
-            literal(claim.job.id), literal(position), literal(claim.job.tenant_id), literal(asdict(before), JSONB)
+            literal(claim.job.id), literal(position), literal(claim.job.tenant_id), literal(before.row(), JSONB)
         ).where(still_held(claim))
         statement = (
             insert(turns)
             .from_select(["job_id", "position", "tenant_id", "before"], source)
             .on_conflict_do_update(
                 index_elements=[turns.c.job_id, turns.c.position],
-                set_={"before": asdict(before)},
+                set_={"before": before.row()},
                 where=turns.c.state == TurnState.READY,
             )
             .returning(turns.c.position)
@@ -70,13 +70,18 @@ class Turns:
         )
         self._write(claim, statement)
 
-    def finish(self, claim: Claim, position: int, report: TurnReport | None) -> None:
-        """Close a turn whose outcome is known: from its stream (`report`) or by observation (`None`).
+    def finish(self, claim: Claim, position: int, report: TurnReport | None) -> Turn:
+        """Close a turn whose outcome is known: from its stream (`report`) or by observation (`None`). Returns it.
 
         Raises `ClaimLost`.
         """
         said = None if report is None else asdict(report)
-        self._write(claim, self._sent(claim, position).values(state=TurnState.FINISHED, report=said, finished_at=_NOW))
+        closed = self._sent(claim, position).values(state=TurnState.FINISHED, report=said, finished_at=_NOW)
+        with self._database.statement() as connection:
+            row = connection.execute(closed.returning(turns)).mappings().first()
+        if row is None:
+            raise ClaimLost(claim.job.id)
+        return _turn_from(row)
 
     def give_up(self, claim: Claim, position: int) -> None:
         """Close a turn whose outcome could not be found out. Raises `ClaimLost`."""
@@ -93,7 +98,7 @@ class Turns:
     def observe(self, claim: Claim, position: int, seen: Snapshot) -> None:
         """Count one look at the session after the stream ended or broke, and keep what it saw. Raises `ClaimLost`."""
         statement = self._sent(claim, position, TurnState.SENDING, TurnState.FINISHED)
-        self._write(claim, statement.values(observations=turns.c.observations + 1, last_seen=asdict(seen)))
+        self._write(claim, statement.values(observations=turns.c.observations + 1, last_seen=seen.row()))
 
     @staticmethod
     def _sent(claim: Claim, position: int, *states: TurnState) -> Update:

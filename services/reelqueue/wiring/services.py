@@ -48,6 +48,7 @@ from reelqueue.store.jobs import Jobs
 from reelqueue.store.ledger import Ledger
 from reelqueue.store.notices import Notices
 from reelqueue.store.past_jobs import PastJobs
+from reelqueue.store.project_records import ProjectRecords
 from reelqueue.store.projects import Projects
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
@@ -55,6 +56,7 @@ from reelqueue.store.tenants import Tenants
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
+from reelqueue.store.versions import Versions
 from reelqueue.store.workers import Workers
 from reelqueue.version import VERSION
 
@@ -162,6 +164,16 @@ class Services:
     def projects(self) -> Projects:
         """Upstream sessions."""
         return Projects(self.database)
+
+    @cached_property
+    def project_records(self) -> ProjectRecords:
+        """Projects as their owners see them."""
+        return ProjectRecords(self.database)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Versions of drafts."""
+        return Versions(self.database)
 
     @cached_property
     def uploads(self) -> Uploads:

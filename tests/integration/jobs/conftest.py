@@ -50,6 +50,7 @@ from reelqueue.store.tables import jobs, workers
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
+from reelqueue.store.versions import Versions
 from reelqueue.store.workers import Workers
 
 FAST = 1e6
@@ -90,6 +91,7 @@ class Plant:
         upstream = wire.through("upstream", self.studio)
         claims = wire.through("claims", Claims(database))
         turns, renders = wire.through("turns", Turns(database)), wire.through("renders", Renders(database))
+        versions = wire.through("versions", Versions(database))
         lease = Lease(Workers(database), clock, node="n", queues=list(Queue), capacity=50, every_s=3600)
         lease._register()
         live = LiveTurns()
@@ -119,6 +121,7 @@ class Plant:
                 Status.INSTRUCTING: InstructStep(
                     **shared,
                     turns=turns,
+                    versions=versions,
                     observer=observer,
                     reconciler=reconciler,
                     live=live,
@@ -131,6 +134,7 @@ class Plant:
                 Status.RENDERING: RenderStep(
                     **shared,
                     renders=renders,
+                    versions=versions,
                     schedule=PollSchedule(first_s=2, longest_s=30, budget_s=600 * FAST),
                     clock=clock,
                     speed=FAST,

@@ -16,7 +16,7 @@ from reelqueue import errors
 from reelqueue.domain.jobs import TERMINAL_EVENTS, Queue, Status
 from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd
 from reelqueue.errors import DependencyUnavailable, ResultUnusable, StorageFull
-from reelqueue.store.tables import projects, renders, turns
+from reelqueue.store.tables import former_sessions, projects, renders, turns
 
 MOST_STATEMENTS = 46
 """One of them is the entry of the ledger."""
@@ -230,11 +230,12 @@ def check_history(plant, job):
 def check_ledger(plant):
     """What the upstream ever saw of us is in our tables."""
     with plant.database.statement() as connection:
+        former = connection.execute(select(former_sessions.c.session_id)).scalars().all()
         known_renders = set(connection.execute(select(renders.c.id)).scalars())
         states = connection.execute(select(projects.c.session_id, projects.c.state)).all()
         intents = connection.execute(select(func.count()).where(turns.c.state != "ready")).scalar_one()
-    known = {row.session_id for row in states if row.session_id is not None}
-    creating = [row for row in states if row.state == "creating"]
+    known = {*former, *(row.session_id for row in states)} - {None}
+    creating = [row for row in states if row.state == "creating"] + [one for one in former if one is None]
     assert set(plant.studio.renders) <= known_renders
     assert len(set(plant.studio.sessions) - known) <= len(creating)
     assert len(plant.studio.turns) <= intents

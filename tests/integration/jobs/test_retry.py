@@ -16,6 +16,7 @@ from reelqueue.jobs.retry import JobRetry
 from reelqueue.store.assets import Assets
 from reelqueue.store.past_jobs import PastJobs
 from reelqueue.store.projects import Projects
+from reelqueue.store.tables import draft_versions
 
 
 @pytest.fixture
@@ -119,8 +120,20 @@ def test_a_job_that_sent_nothing_begins_anew(plant, retry):
     assert plant.run(new.id).status is Status.SUCCEEDED
 
 
+def test_what_was_made_is_exported_for_nothing_though_its_session_is_lost(plant, retry):
+    old = unsaved(plant)
+    Projects(plant.database).lost(old.project_id)
+    new = plant.run(retry(old).job.id)
+    assert (new.status, new.version, new.billing.spent) == (Status.SUCCEEDED, 2, 0.0)
+    assert job_document(new)["retry"] == {"from": "rendering", "free": True}
+    assert len(plant.studio.turns) == 2
+    assert len(plant.studio.sessions) == 1
+
+
 def test_a_lost_session_is_not_made_again_under_a_retry(plant, retry):
     old = unsaved(plant)
+    with plant.database.statement() as connection:
+        connection.execute(draft_versions.delete())
     new = retry(old).job
     Projects(plant.database).lost(old.project_id)
     assert plant.run(new.id).error.code == "upstream_session_lost"

@@ -490,7 +490,7 @@ def test_a_session_lost_before_the_first_turn_is_made_again_with_its_inputs(benc
     bench.upstream.script("state", errors.SessionNotFound(), BEFORE, AFTER)
     verdict = bench.instruct.run(job(inputs=(picture,)))
     assert verdict.to is Status.RENDERING
-    assert bench.world.projects["prj_1"].state is ProjectState.LOST
+    assert [former.state for former in bench.world.former] == [ProjectState.LOST]
     assert [call["session_id"] for call in bench.upstream.calls("run_turn")] == ["0000000000000000001"]
     assert len(bench.upstream.calls("upload_files")) == 1
 

@@ -52,8 +52,9 @@ def test_a_session_whose_answer_was_lost_stays_on_record_and_another_is_made(ben
         bench.open.run(bench.world.claim())
     bench.upstream.script("create_session", lambda **_: bench.upstream._new_session())
     bench.open.run(bench.world.claim())
-    assert [project.state for project in bench.world.projects.values()] == [ProjectState.CREATING, ProjectState.READY]
-    assert bench.world.bound == "prj_2"
+    [broken_off], [project] = bench.world.former, bench.world.projects.values()
+    assert (broken_off.state, project.state) == (ProjectState.CREATING, ProjectState.READY)
+    assert (project.id, project.opening, bench.world.bound) == ("prj_1", 2, "prj_1")
 
 
 def test_the_language_is_the_jobs_or_english(bench):
@@ -149,7 +150,8 @@ def test_a_session_that_is_lost_before_anything_was_paid_is_made_again_with_all_
     bench.world.input_states = {0: "sent"}
     bench.upstream.script("state", SessionNotFound())
     assert bench.upload.run(bench.world.claim(inputs=inputs)) == Advance(Status.INSTRUCTING)
-    assert bench.world.projects[old.id].state is ProjectState.LOST
+    assert [(former.state, former.session_id) for former in bench.world.former] == [(ProjectState.LOST, old.session_id)]
+    assert bench.world.projects[old.id].state is ProjectState.READY
     assert len(names(bench)) == 3
     assert {call["session_id"] for call in bench.upstream.calls("upload_files")} == {"0000000000000000001"}
 

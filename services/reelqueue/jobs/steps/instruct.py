@@ -19,6 +19,7 @@ from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, TurnState
 from reelqueue.domain.upstream import TurnControl, TurnCut, TurnLimits
 from reelqueue.domain.verdicts import Canceled, Fail, Snooze, Verdict
+from reelqueue.domain.versions import version_of
 from reelqueue.errors import (
     CreditsExhausted,
     DeadlineExceeded,
@@ -37,7 +38,7 @@ from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
-from reelqueue.jobs.ports import TurnStore, Upstream
+from reelqueue.jobs.ports import TurnStore, Upstream, VersionStore
 from reelqueue.jobs.session import SessionKeeper, known_session
 from reelqueue.jobs.steps.reconcile import Reconciler
 from reelqueue.jobs.token_desk import Pass, TokenDesk
@@ -77,6 +78,7 @@ class InstructStep:
         desk: TokenDesk,
         sessions: SessionKeeper,
         turns: TurnStore,
+        versions: VersionStore,
         observer: Observer,
         reconciler: Reconciler,
         live: LiveTurns,
@@ -89,6 +91,7 @@ class InstructStep:
         self._desk = desk
         self._sessions = sessions
         self._turns = turns
+        self._versions = versions
         self._observer = observer
         self._reconciler = reconciler
         self._live = live
@@ -113,6 +116,8 @@ class InstructStep:
         if not self._may_have_credits(claim, project, before):
             return _wait_for_credits(claim.job.waiting.detail if claim.job.waiting else None)
         self._turns.prepare(claim, position, before)
+        if before.exportable and (found := version_of(project.id, before, position=None)) is not None:
+            self._versions.note(claim, found)
         return self._send(claim, project, position, before)
 
     def _may_have_credits(self, claim: Claim, project: Project, before: Snapshot) -> bool:
@@ -171,10 +176,7 @@ class InstructStep:
         except UpstreamError:
             # Not on the list, so it proves nothing, whatever the client meant by it.
             return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=None)
-        self._turns.finish(claim, position, report)
-        turn = self._turns.find(claim.job.id, position)
-        assert turn is not None
-        return self._reconciler.settle(claim, project, turn)
+        return self._reconciler.settle(claim, project, self._turns.finish(claim, position, report))
 
     def _not_taken(self, claim: Claim, position: int, used: Pass, before: Snapshot, error: UpstreamError) -> Verdict:
         """No byte left, or the upstream refused by name: the instruction was not carried out.

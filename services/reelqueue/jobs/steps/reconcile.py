@@ -20,6 +20,7 @@ from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import TurnEnd, TurnReport
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Retry, Snooze, Verdict
+from reelqueue.domain.versions import version_of
 from reelqueue.errors import CreditsExhausted, NoTimeline, OutcomeUnknown, SessionNotFound, UpstreamError
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.observe import Observer
@@ -167,6 +168,7 @@ class Reconciler:
             billing=bill(job.billing, booked),
             booking=booked,
             instruction_index=job.instruction_index + 1,
+            version=version_of(project.id, now, position=turn.position),
         )
         failure = None if report is None else self._failure(report)
         if failure is not None:

@@ -7,6 +7,7 @@ the job is an export of its own; one that fails stops none of the others.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,7 +35,7 @@ from reelqueue.errors import (
     UpstreamUnavailable,
 )
 from reelqueue.jobs.outputs import all_settled, exports_of, output_failed
-from reelqueue.jobs.ports import RenderStore, Upstream
+from reelqueue.jobs.ports import RenderStore, Upstream, VersionStore
 from reelqueue.jobs.session import SessionKeeper, known_session
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.clock import Clock
@@ -90,6 +91,7 @@ class RenderStep:
         desk: TokenDesk,
         sessions: SessionKeeper,
         renders: RenderStore,
+        versions: VersionStore,
         schedule: PollSchedule,
         clock: Clock,
         speed: float,
@@ -98,6 +100,7 @@ class RenderStep:
         self._desk = desk
         self._sessions = sessions
         self._renders = renders
+        self._versions = versions
         self._schedule = schedule
         self._clock = clock
         self._speed = speed
@@ -163,7 +166,13 @@ class RenderStep:
         return self._sleep(0)
 
     def _draft(self, pass_: _Pass, session_id: str) -> Mapping[str, Any]:
-        """The timeline, read once for all outputs of a run. Raises `NoTimeline`."""
+        """The timeline, read once for all outputs of a run: as it is, or the version asked for. Raises `NoTimeline`."""
+        job = pass_.claim.job
+        if pass_.draft is None and job.version is not None:
+            kept = json.loads(self._versions.draft(job.tenant_id, pass_.project.id, job.version))
+            if not is_exportable(kept):
+                raise NoTimeline
+            pass_.draft = kept
         if pass_.draft is None:
             token_id = pass_.project.token_id
             state = self._desk.using(token_id, lambda credential: self._upstream.state(credential, session_id))

@@ -18,16 +18,20 @@ class UploadStep:
     def run(self, claim: Claim) -> Verdict:
         """Send what is missing. A session that was lost before anything was paid is made again, with all inputs.
 
-        A job whose instructions are all done goes straight to its export. Raises SessionNotFound for a lost session
-        that holds what earlier instructions made.
+        A job whose instructions are all done, or that exports a version, goes straight to its export; one that only
+        brings inputs is done with that. Raises SessionNotFound for a lost session that holds what cannot be brought
+        again.
         """
-        if claim.job.instruction_index >= len(claim.job.instructions):
+        job = claim.job
+        if job.version is not None or (job.instructions and job.instruction_index >= len(job.instructions)):
             return Advance(Status.RENDERING)
-        project = self._sessions.opened(claim)
+        project, fresh = self._sessions.opened(claim)
         try:
-            self._sessions.fill(claim, project, anew=project.id != claim.job.project_id)
+            self._sessions.fill(claim, project, anew=fresh)
         except SessionNotFound:
-            if claim.job.instruction_index > 0:
+            if job.instruction_index > 0:
                 raise
             self._sessions.rebuilt(claim, project)
+        if not job.instructions:
+            return Advance(Status.RENDERING if job.outputs else Status.SUCCEEDED)
         return Advance(Status.INSTRUCTING)

@@ -4,13 +4,16 @@ from reelqueue.store.tables.credits import credit_entries
 from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
 from reelqueue.store.tables.metadata import metadata
 from reelqueue.store.tables.operations import idempotency_keys, workers
-from reelqueue.store.tables.tenancy import api_keys, assets, projects, tenants, upstream_tokens
+from reelqueue.store.tables.projects import draft_versions, former_sessions, projects
+from reelqueue.store.tables.tenancy import api_keys, assets, tenants, upstream_tokens
 from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints
 
 __all__ = [
     "api_keys",
     "assets",
     "credit_entries",
+    "draft_versions",
+    "former_sessions",
     "idempotency_keys",
     "job_events",
     "job_inputs",

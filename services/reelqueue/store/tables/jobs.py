@@ -44,6 +44,7 @@ jobs = Table(
     Column("finish_by", Moment),
     Column("policies", JSONB, nullable=False, server_default=EMPTY_OBJECT),
     Column("retried_from", Text, ForeignKey("jobs.id")),
+    Column("version", Integer),
     # Where it stands.
     Column("progress", Integer, nullable=False, server_default=text("0")),
     Column("waiting", JSONB(none_as_null=True)),
@@ -84,7 +85,9 @@ jobs = Table(
     CheckConstraint("status IN ('queued', 'failed', 'canceled') OR admitted_at IS NOT NULL", name="work_was_admitted"),
     CheckConstraint("(status = 'requires_input') = (question IS NOT NULL)", name="requires_input_has_question"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress_percent"),
-    CheckConstraint("jsonb_array_length(instructions) BETWEEN 1 AND 10", name="instructions_count"),
+    CheckConstraint("jsonb_array_length(instructions) <= 10", name="instructions_count"),
+    CheckConstraint("jsonb_array_length(instructions) > 0 OR project_id IS NOT NULL", name="something_to_do"),
+    CheckConstraint("version IS NULL OR project_id IS NOT NULL", name="version_of_project"),
     CheckConstraint(
         "instruction_index >= 0 AND instruction_index <= jsonb_array_length(instructions)", name="instruction_in_range"
     ),
@@ -103,7 +106,13 @@ Index(
     postgresql_ops={"metadata": "jsonb_path_ops"},
     postgresql_where=text("metadata <> '{}'::jsonb"),
 )
-Index("ix_jobs_project_id", jobs.c.project_id, postgresql_where=jobs.c.project_id.is_not(None))
+Index("ix_jobs_project_id", jobs.c.project_id, jobs.c.id, postgresql_where=jobs.c.project_id.is_not(None))
+Index(
+    "ix_jobs_project_turns",
+    jobs.c.project_id,
+    jobs.c.id,
+    postgresql_where=text("project_id IS NOT NULL AND version IS NULL AND dispatch <> 'done'"),
+)
 Index(
     "ix_jobs_admit",
     jobs.c.tenant_id,

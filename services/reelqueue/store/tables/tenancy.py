@@ -1,4 +1,4 @@
-"""Who the jobs belong to, and what they bring: keys, upstream tokens, projects, assets."""
+"""Who the jobs belong to, and what they bring: keys, upstream tokens, assets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Double,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -79,23 +78,6 @@ upstream_tokens = Table(
 Index(
     "uq_upstream_tokens_owner_fingerprint", text("coalesce(tenant_id, '')"), upstream_tokens.c.fingerprint, unique=True
 )
-
-projects = Table(
-    "projects",
-    metadata,
-    id_column(),
-    tenant_column(),
-    Column("token_id", Text, ForeignKey("upstream_tokens.id"), nullable=False),
-    Column("state", Text, nullable=False),
-    Column("session_id", Text),
-    Column("task_id", Text),
-    Column("user_id", Text),
-    created_column(),
-    CheckConstraint(one_of("state", ("creating", "ready", "lost")), name="state_known"),
-    CheckConstraint("state = 'creating' OR session_id IS NOT NULL", name="ready_has_session"),
-)
-Index("uq_projects_session_id", projects.c.session_id, unique=True, postgresql_where=projects.c.session_id.is_not(None))
-Index("ix_projects_tenant_id", projects.c.tenant_id)
 
 assets = Table(
     "assets",

@@ -1,0 +1,116 @@
+"""Versions of drafts: kept with the verdict of the turn that left them behind, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select, text
+
+from reelqueue.domain.claims import Claim, ClaimLost
+from reelqueue.domain.timeline_rows import timeline_from
+from reelqueue.domain.versions import DraftVersion, NewVersion
+from reelqueue.errors import NotFound
+from reelqueue.store.engine import Database
+from reelqueue.store.storable import dumps
+from reelqueue.store.tables import draft_versions
+
+_V = draft_versions.c
+_SHOWN = (_V.project_id, _V.number, _V.job_id, _V.exportable, _V.created_at, _V.timeline, _V.facts)
+
+# The first version is the first draft with something in it; after that every change counts, also to nothing.
+_KEEP = text("""
+WITH held AS MATERIALIZED (
+    SELECT tenant_id FROM jobs WHERE id = :job_id AND lease_epoch = :epoch AND lease_owner = :owner FOR UPDATE
+), newest AS (
+    SELECT number, digest FROM draft_versions WHERE project_id = :project_id ORDER BY number DESC LIMIT 1
+), kept AS (
+    INSERT INTO draft_versions
+        (project_id, number, tenant_id, job_id, position, digest, draft, timeline, facts, exportable)
+    SELECT :project_id, coalesce((SELECT number FROM newest), 0) + 1, tenant_id,
+           CASE WHEN CAST(:position AS integer) >= 0 THEN :job_id END, nullif(CAST(:position AS integer), -1),
+           :digest, :draft, CAST(:timeline AS jsonb), CAST(:facts AS jsonb), :exportable
+    FROM held
+    WHERE CASE WHEN EXISTS (SELECT FROM newest) THEN :digest <> (SELECT digest FROM newest) ELSE :exportable END
+    RETURNING number
+)
+SELECT coalesce((SELECT number FROM kept), (SELECT number FROM newest)) AS number FROM held
+""")
+
+
+def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
+    """Keep a draft, unless it is the newest version already; the number it has. `None`: there is nothing in it yet.
+
+    The job's row stays locked until the transaction ends: of two workers that believe to hold the job one waits.
+    Raises `ClaimLost`.
+    """
+    parameters = {
+        "job_id": claim.job.id,
+        "epoch": claim.epoch,
+        "owner": claim.worker_id,
+        "project_id": new.project_id,
+        "position": -1 if new.position is None else new.position,
+        "digest": new.digest,
+        "draft": new.draft,
+        "timeline": dumps(list(new.timeline)),
+        "facts": dumps(dict(new.facts)),
+        "exportable": new.exportable,
+    }
+    row = connection.execute(_KEEP, parameters).first()
+    if row is None:
+        raise ClaimLost(claim.job.id)
+    number: int | None = row.number
+    return number
+
+
+class Versions:
+    """The versions of projects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, claim: Claim, new: NewVersion) -> None:
+        """Keep what was found before a turn, if somebody else changed it since the last one. Raises `ClaimLost`."""
+        with self._database.statement() as connection:
+            keep(connection, claim, new)
+
+    def find(self, tenant_id: str, project_id: str, number: int | None) -> DraftVersion:
+        """One version, or the newest. Raises `NotFound`."""
+        statement = select(*_SHOWN).where(_V.tenant_id == tenant_id, _V.project_id == project_id)
+        if number is not None:
+            statement = statement.where(_V.number == number)
+        with self._database.statement() as connection:
+            row = connection.execute(statement.order_by(_V.number.desc()).limit(1)).mappings().first()
+        if row is None:
+            raise NotFound
+        return _version_from(row)
+
+    def list(self, tenant_id: str, project_id: str, *, before: int | None, limit: int) -> list[DraftVersion]:
+        """Newest first, older than the number `before`."""
+        statement = select(*_SHOWN).where(_V.tenant_id == tenant_id, _V.project_id == project_id)
+        if before is not None:
+            statement = statement.where(_V.number < before)
+        with self._database.statement() as connection:
+            rows = connection.execute(statement.order_by(_V.number.desc()).limit(limit)).mappings()
+            return [_version_from(row) for row in rows]
+
+    def draft(self, tenant_id: str, project_id: str, number: int) -> str:
+        """The draft as JSON text, whole. Raises `NotFound`."""
+        statement = select(_V.draft).where(_V.tenant_id == tenant_id, _V.project_id == project_id, _V.number == number)
+        with self._database.statement() as connection:
+            found: str | None = connection.execute(statement).scalar_one_or_none()
+        if found is None:
+            raise NotFound
+        return found
+
+
+def _version_from(row: RowMapping) -> DraftVersion:
+    rows: tuple[Mapping[str, Any], ...] = tuple(row["timeline"])
+    return DraftVersion(
+        project_id=row["project_id"],
+        number=row["number"],
+        job_id=row["job_id"],
+        exportable=row["exportable"],
+        created_at=row["created_at"],
+        timeline=timeline_from(rows, row["facts"]),
+    )
