@@ -24,6 +24,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "progress": job.progress,
         "step": _step(job),
         "project": job.project_id,
+        "version": job.version,
         "instructions": list(job.instructions),
         "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],
         "outputs": [output_json(job, index) for index in range(len(job.outputs))],
@@ -73,11 +74,12 @@ def _retry(job: Job) -> dict[str, Any] | None:
     return None if begun is None else {"from": begun[0], "free": begun[1]}
 
 
-def _step(job: Job) -> dict[str, int] | None:
+def _step(job: Job) -> dict[str, int | None] | None:
     """Which try of the current step, and which instruction, both from 1; after the last turn, the last instruction."""
     if job.status.is_final:
         return None
-    return {"attempt": job.attempt + 1, "instruction": min(job.instruction_index + 1, len(job.instructions))}
+    instruction = min(job.instruction_index + 1, len(job.instructions))
+    return {"attempt": job.attempt + 1, "instruction": instruction or None}
 
 
 def output_json(job: Job, index: int) -> dict[str, Any]:

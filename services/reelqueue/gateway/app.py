@@ -22,17 +22,19 @@ from reelqueue.gateway.edge import Edge
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
-from reelqueue.gateway.routes import answers, assets, docs, events, health, jobs, results, webhook_endpoints
+from reelqueue.gateway.routes import answers, assets, docs, events, health, jobs, projects, results, webhook_endpoints
 from reelqueue.gateway.routes import credits as credit_routes
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.keep_assets import AssetKeeping
+from reelqueue.jobs.project_exports import ProjectExports
+from reelqueue.jobs.project_messages import ProjectMessages
 from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
-API: Final = (jobs, answers, events, results, assets, webhook_endpoints, credit_routes, health)
+API: Final = (jobs, answers, events, results, projects, assets, webhook_endpoints, credit_routes, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
@@ -64,21 +66,39 @@ def build_gateway(services: GatewayServices) -> Gateway:
     """The parts, put together."""
     threads = Threads(quick=services.settings.gateway.threads)
     shelf = Shelf(services.blobs, asset_key, services.assets.is_named)
+    submission = JobSubmission(
+        intake=services.intake,
+        assets=services.assets,
+        shelf=shelf,
+        fetcher=services.input_fetcher,
+        egress=services.egress,
+        projects=services.project_records,
+        clock=services.clock,
+        most_inputs=min(MOST_INPUTS, services.file_limits.max_files),
+    )
+    exports = ProjectExports(
+        intake=services.intake,
+        projects=services.project_records,
+        versions=services.versions,
+        egress=services.egress,
+    )
     return Gateway(
         services=services,
         threads=threads,
         authenticator=Authenticator(services.api_keys, pepper=services.pepper, clock=services.clock, threads=threads),
         cursors=Cursors(services.cursor_key),
         hub=Hub(services.notices),
-        submission=JobSubmission(
+        submission=submission,
+        project_exports=exports,
+        project_messages=ProjectMessages(
+            submission=submission,
+            exports=exports,
             intake=services.intake,
-            assets=services.assets,
-            shelf=shelf,
-            fetcher=services.input_fetcher,
-            egress=services.egress,
-            clock=services.clock,
-            most_inputs=min(MOST_INPUTS, services.file_limits.max_files),
+            projects=services.project_records,
+            jobs=services.jobs,
+            answers=services.answers,
         ),
+        project_views=services.project_views,
         retrying=JobRetry(intake=services.intake, assets=services.assets, past=services.past_jobs),
         accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),

@@ -17,6 +17,9 @@ from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.keep_assets import AssetKeeping
+from reelqueue.jobs.project_exports import ProjectExports
+from reelqueue.jobs.project_messages import ProjectMessages
+from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.submit import JobSubmission
 
@@ -35,6 +38,9 @@ class Gateway:
     hub: Hub
     submission: JobSubmission
     retrying: JobRetry
+    project_exports: ProjectExports
+    project_messages: ProjectMessages
+    project_views: ProjectViews
     accepting: Accepting
     asset_keeping: AssetKeeping
 

@@ -17,6 +17,7 @@ from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.documents import SHOWN
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
+from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -49,19 +50,20 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:
 
 
 _REQUEST_ID: Final = {"X-Request-Id": _header("Yours, if it was well formed, or ours.")}
-_LOCATION: Final = {"Location": _header("Where to read it.", format="uri-reference")}
+LOCATION: Final = {"Location": _header("Where to read it.", format="uri-reference")}
 
 
-def _answer(
+def answer(
     description: str, schema: str | None = None, *, media_type: str = "application/json", headers: Any = None
 ) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": description, "headers": {**_REQUEST_ID, **(headers or {})}}
+    """One answer of an operation."""
+    told: dict[str, Any] = {"description": description, "headers": {**_REQUEST_ID, **(headers or {})}}
     if schema is not None:
-        answer["content"] = {media_type: {"schema": {"$ref": _REF + schema}}}
-    return answer
+        told["content"] = {media_type: {"schema": {"$ref": _REF + schema}}}
+    return told
 
 
-def _operation(
+def operation(
     summary: str,
     answers: Mapping[int, dict[str, Any]],
     *,
@@ -74,7 +76,7 @@ def _operation(
 ) -> dict[str, Any]:
     """The keyword arguments of a route's decorator."""
     refusals = {
-        status: _answer(_DESCRIPTIONS[status], "Problem", media_type=MEDIA_TYPE)
+        status: answer(_DESCRIPTIONS[status], "Problem", media_type=MEDIA_TYPE)
         for status in sorted({*problems, *(() if public else _ALWAYS)})
     }
     extra: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
@@ -90,7 +92,8 @@ def _operation(
     }
 
 
-def _query(name: str, description: str, schema: Mapping[str, Any] = _TEXT, **extra: Any) -> dict[str, Any]:
+def in_query(name: str, description: str, schema: Mapping[str, Any] = _TEXT, **extra: Any) -> dict[str, Any]:
+    """A member of the query string."""
     return {"name": name, "in": "query", "description": description, "schema": dict(schema), **extra}
 
 
@@ -98,32 +101,33 @@ def _in_header(name: str, description: str, schema: Mapping[str, Any] = _TEXT) -
     return {"name": name, "in": "header", "description": description, "schema": dict(schema)}
 
 
-def _json(schema: str) -> dict[str, Any]:
+def json_body(schema: str) -> dict[str, Any]:
+    """A JSON document of this schema."""
     return {"application/json": {"schema": {"$ref": _REF + schema}}}
 
 
-_LIMIT: Final = _query(
+_LIMIT: Final = in_query(
     "limit", "Items a page.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 )
-_PAGE: Final = (_query("cursor", "`next_cursor` of the page before, with the same filters."), _LIMIT)
+PAGE: Final = (in_query("cursor", "`next_cursor` of the page before, with the same filters."), _LIMIT)
 _WAIT: Final = _in_header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds.")
 _UPLOAD_PROBLEMS: Final = (400, 408, 413, 415, 422, 507)
 _BINARY: Final = {"type": "array", "items": {"type": "string", "format": "binary"}}
 
-_ACCEPTED: Final = {
-    202: _answer(
+ACCEPTED: Final = {
+    202: answer(
         "Accepted and committed.",
         "Job",
         headers={
-            **_LOCATION,
+            **LOCATION,
             "Retry-After": _header("Seconds to wait before asking."),
             "Idempotent-Replayed": _header("`true` if this key had made the job before."),
             "Preference-Applied": _header("The wait that was granted."),
         },
     ),
-    200: _answer("The job ended within the wait that was asked for.", "Job", headers=_LOCATION),
+    200: answer("The job ended within the wait that was asked for.", "Job", headers=LOCATION),
 }
-_ACCEPT_HEADERS: Final = (
+ACCEPT_HEADERS: Final = (
     _in_header(
         "Idempotency-Key",
         "Makes a repeat safe for 24 hours: same key and request, same job.",
@@ -132,13 +136,13 @@ _ACCEPT_HEADERS: Final = (
     _WAIT,
 )
 
-SUBMIT_JOB: Final = _operation(
+SUBMIT_JOB: Final = operation(
     "Submit a job",
-    _ACCEPTED,
+    ACCEPTED,
     problems=(*_UPLOAD_PROBLEMS, 404, 409),
-    parameters=_ACCEPT_HEADERS,
+    parameters=ACCEPT_HEADERS,
     body={
-        **_json("JobRequest"),
+        **json_body("JobRequest"),
         "multipart/form-data": {
             "schema": {"$ref": _REF + "JobForm"},
             "encoding": {
@@ -147,80 +151,80 @@ SUBMIT_JOB: Final = _operation(
         },
     },
 )
-LIST_JOBS: Final = _operation(
+LIST_JOBS: Final = operation(
     "List jobs",
-    {200: _answer("Newest first.", "JobList")},
+    {200: answer("Newest first.", "JobList")},
     problems=(400, 422),
     parameters=(
-        *_PAGE,
-        _query(
+        *PAGE,
+        in_query(
             "status",
             "Any of these; repeated, or separated by commas.",
             {"type": "array", "items": {"type": "string", "enum": [status.value for status in Status]}},
         ),
-        _query("project", "Jobs of this project."),
-        _query("external_id", "Jobs of this id of yours."),
-        _query(
+        in_query("project", "Jobs of this project."),
+        in_query("external_id", "Jobs of this id of yours."),
+        in_query(
             "metadata",
             "`metadata[key]=value`, for each key that must match.",
             {"type": "object", "additionalProperties": _TEXT},
             style="deepObject",
         ),
-        _query("created_after", "Made after this moment.", _MOMENT),
-        _query("created_before", "Made before this moment.", _MOMENT),
+        in_query("created_after", "Made after this moment.", _MOMENT),
+        in_query("created_before", "Made before this moment.", _MOMENT),
     ),
 )
-GET_JOB: Final = _operation(
-    "Read a job", {200: _answer("As it is now.", "Job")}, problems=(404, 422), parameters=(_WAIT,)
+GET_JOB: Final = operation(
+    "Read a job", {200: answer("As it is now.", "Job")}, problems=(404, 422), parameters=(_WAIT,)
 )
-CANCEL_JOB: Final = _operation(
+CANCEL_JOB: Final = operation(
     "Cancel a job",
     {
-        200: _answer("The job is canceled.", "Job"),
-        202: _answer("Its worker was asked to stop; credits may be spent already.", "Job"),
+        200: answer("The job is canceled.", "Job"),
+        202: answer("Its worker was asked to stop; credits may be spent already.", "Job"),
     },
     problems=(404, 409),
 )
-ANSWER_JOB: Final = _operation(
+ANSWER_JOB: Final = operation(
     "Answer the agent's question",
-    {202: _answer("The job goes on in the same session.", "Job")},
+    {202: answer("The job goes on in the same session.", "Job")},
     problems=(400, 404, 408, 409, 413, 415, 422),
-    body=_json("AnswerRequest"),
+    body=json_body("AnswerRequest"),
 )
-RETRY_JOB: Final = _operation(
+RETRY_JOB: Final = operation(
     "Retry a failed or canceled job, from the step that failed",
-    _ACCEPTED,
+    ACCEPTED,
     problems=(400, 404, 408, 409, 413, 415, 422),
-    parameters=_ACCEPT_HEADERS,
-    body=_json("RetryRequest"),
+    parameters=ACCEPT_HEADERS,
+    body=json_body("RetryRequest"),
     body_required=False,
 )
-JOB_EVENTS: Final = _operation(
+JOB_EVENTS: Final = operation(
     "Read or stream a job's events",
     {
         200: {
-            **_answer("A list; or, for `Accept: text/event-stream`, a stream that ends with the job.", "JobEventList"),
+            **answer("A list; or, for `Accept: text/event-stream`, a stream that ends with the job.", "JobEventList"),
             "content": {
-                **_json("JobEventList"),
+                **json_body("JobEventList"),
                 "text/event-stream": {"schema": _TEXT, "example": "id: 2\nevent: job.uploading\ndata: {…}\n\n"},
             },
         },
-        204: _answer("The stream has nothing more, ever."),
+        204: answer("The stream has nothing more, ever."),
     },
     problems=(404, 422),
     parameters=(
-        _query("after", "Events numbered above this.", {"type": "integer", "minimum": 0, "default": 0}),
+        in_query("after", "Events numbered above this.", {"type": "integer", "minimum": 0, "default": 0}),
         _LIMIT,
         _in_header("Last-Event-ID", "For streams: the `seq` of the last event received."),
     ),
 )
 _VIDEO: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
-GET_RESULT: Final = _operation(
+GET_RESULT: Final = operation(
     "Download the result",
     {
-        200: {**_answer("The whole file.", headers={"ETag": _header("Its SHA-256.")}), "content": _VIDEO},
-        206: {**_answer("A part.", headers={"Content-Range": _header("Which part.")}), "content": _VIDEO},
-        304: _answer("You have it already."),
+        200: {**answer("The whole file.", headers={"ETag": _header("Its SHA-256.")}), "content": _VIDEO},
+        206: {**answer("A part.", headers={"Content-Range": _header("Which part.")}), "content": _VIDEO},
+        304: answer("You have it already."),
     },
     problems=(404, 409, 410, 416, 422),
     parameters=(
@@ -230,11 +234,11 @@ GET_RESULT: Final = _operation(
     ),
 )
 GET_OUTPUT_RESULT: Final = {**GET_RESULT, "summary": "Download one output's result"}
-CREATE_ASSET: Final = _operation(
+CREATE_ASSET: Final = operation(
     "Keep input files",
     {
         201: {
-            **_answer("From a URL: the asset. From a form: a list.", headers=_LOCATION),
+            **answer("From a URL: the asset. From a form: a list.", headers=LOCATION),
             "content": {
                 "application/json": {"schema": {"oneOf": [{"$ref": _REF + "Asset"}, {"$ref": _REF + "AssetList"}]}}
             },
@@ -242,54 +246,52 @@ CREATE_ASSET: Final = _operation(
     },
     problems=_UPLOAD_PROBLEMS,
     body={
-        **_json("AssetRequest"),
+        **json_body("AssetRequest"),
         "multipart/form-data": {
             "schema": {"type": "object", "required": ["files"], "properties": {"files": {**_BINARY, "minItems": 1}}}
         },
     },
     tag="assets",
 )
-LIST_ASSETS: Final = _operation(
-    "List assets", {200: _answer("Newest first.", "AssetList")}, problems=(400, 422), parameters=_PAGE, tag="assets"
+LIST_ASSETS: Final = operation(
+    "List assets", {200: answer("Newest first.", "AssetList")}, problems=(400, 422), parameters=PAGE, tag="assets"
 )
-GET_ASSET: Final = _operation("Read an asset", {200: _answer("The asset.", "Asset")}, problems=(404, 422), tag="assets")
-DELETE_ASSET: Final = _operation("Delete an asset", {204: _answer("Gone.")}, problems=(404, 409), tag="assets")
-CREATE_ENDPOINT: Final = _operation(
+GET_ASSET: Final = operation("Read an asset", {200: answer("The asset.", "Asset")}, problems=(404, 422), tag="assets")
+DELETE_ASSET: Final = operation("Delete an asset", {204: answer("Gone.")}, problems=(404, 409), tag="assets")
+CREATE_ENDPOINT: Final = operation(
     "Add a webhook endpoint",
-    {201: _answer("The only answer with the secret.", "NewWebhookEndpoint", headers=_LOCATION)},
+    {201: answer("The only answer with the secret.", "NewWebhookEndpoint", headers=LOCATION)},
     problems=(400, 408, 413, 415, 422),
-    body=_json("EndpointRequest"),
+    body=json_body("EndpointRequest"),
     tag="webhooks",
 )
-LIST_ENDPOINTS: Final = _operation(
+LIST_ENDPOINTS: Final = operation(
     "List webhook endpoints",
-    {200: _answer("Newest first.", "WebhookEndpointList")},
+    {200: answer("Newest first.", "WebhookEndpointList")},
     problems=(400, 422),
-    parameters=_PAGE,
+    parameters=PAGE,
     tag="webhooks",
 )
-GET_ENDPOINT: Final = _operation(
-    "Read a webhook endpoint", {200: _answer("The endpoint.", "WebhookEndpoint")}, problems=(404, 422), tag="webhooks"
+GET_ENDPOINT: Final = operation(
+    "Read a webhook endpoint", {200: answer("The endpoint.", "WebhookEndpoint")}, problems=(404, 422), tag="webhooks"
 )
-DELETE_ENDPOINT: Final = _operation(
-    "Delete a webhook endpoint", {204: _answer("Gone.")}, problems=(404,), tag="webhooks"
-)
-HEALTHZ: Final = _operation("Liveness", {200: _answer("Alive.", "Health")}, public=True, tag="operations")
-GET_CREDITS: Final = _operation(
+DELETE_ENDPOINT: Final = operation("Delete a webhook endpoint", {204: answer("Gone.")}, problems=(404,), tag="webhooks")
+HEALTHZ: Final = operation("Liveness", {200: answer("Alive.", "Health")}, public=True, tag="operations")
+GET_CREDITS: Final = operation(
     "Credits",
-    {200: _answer("The balance of your own NemoVideo token, and what your turns cost this month.", "Credits")},
+    {200: answer("The balance of your own NemoVideo token, and what your turns cost this month.", "Credits")},
     problems=(422, 502),
     tag="usage",
 )
-READYZ: Final = _operation(
+READYZ: Final = operation(
     "Readiness",
-    {200: _answer("Ready.", "Readiness"), 503: _answer("Something is down.", "Readiness")},
+    {200: answer("Ready.", "Readiness"), 503: answer("Something is down.", "Readiness")},
     public=True,
     tag="operations",
 )
-METRICS: Final = _operation(
+METRICS: Final = operation(
     "Metrics",
-    {200: {**_answer("In Prometheus' text format."), "content": {"text/plain": {"schema": _TEXT}}}},
+    {200: {**answer("In Prometheus' text format."), "content": {"text/plain": {"schema": _TEXT}}}},
     public=True,
     tag="operations",
 )
@@ -322,7 +324,16 @@ def _complete(operation: dict[str, Any], scope: str | None) -> None:
 
 
 def _schemas() -> dict[str, Any]:
-    requests = (JobRequest, AnswerRequest, AssetRequest, EndpointRequest, RetryRequest)
+    requests = (
+        JobRequest,
+        AnswerRequest,
+        RetryRequest,
+        ProjectRequest,
+        ExportRequest,
+        MessageRequest,
+        AssetRequest,
+        EndpointRequest,
+    )
     taken = [(model, "validation") for model in requests]
     shown = [(model, "serialization") for model in SHOWN]
     _, definitions = models_json_schema([*taken, *shown], ref_template=_REF + "{model}")  # type: ignore[list-item]

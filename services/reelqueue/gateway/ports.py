@@ -11,12 +11,15 @@ from reelqueue.domain.api_keys import ApiKey
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.credits import Credits
 from reelqueue.domain.endpoints import Endpoint
-from reelqueue.domain.intake import JobFilter
+from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
+from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
+from reelqueue.domain.versions import DraftVersion
 from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.spool import Spool
 from reelqueue.jobs import submit_ports
+from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.metrics import Metrics
 
@@ -52,8 +55,36 @@ class JobRows(Protocol):
 class AnswerRows(Protocol):
     """Takes answers to questions."""
 
-    def give(self, tenant_id: str, job_id: str, text: str, *, asked_at: datetime | None) -> Job:
+    def give(
+        self,
+        tenant_id: str,
+        job_id: str,
+        text: str,
+        *,
+        asked_at: datetime | None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> Job:
         """Answer the open question. Raises NotFound, StateConflict."""
+        ...
+
+
+class ProjectRecords(submit_ports.ProjectRows, Protocol):
+    """A tenant's projects."""
+
+    def create(self, tenant_id: str, new: NewProject) -> ProjectRecord:
+        """A new project."""
+        ...
+
+    def list(self, tenant_id: str, narrow: ProjectFilter, *, before: str | None, limit: int) -> list[ProjectRecord]:
+        """Newest first, older than the id `before`."""
+        ...
+
+
+class VersionRows(submit_ports.VersionRows, Protocol):
+    """The versions of projects' drafts."""
+
+    def list(self, tenant_id: str, project_id: str, *, before: int | None, limit: int) -> list[DraftVersion]:
+        """Newest first, older than the number `before`."""
         ...
 
 
@@ -192,6 +223,12 @@ class GatewayServices(Protocol):
     def jobs(self) -> JobRows: ...  # noqa: D102
     @property
     def answers(self) -> AnswerRows: ...  # noqa: D102
+    @property
+    def project_records(self) -> ProjectRecords: ...  # noqa: D102
+    @property
+    def versions(self) -> VersionRows: ...  # noqa: D102
+    @property
+    def project_views(self) -> ProjectViews: ...  # noqa: D102
     @property
     def credits(self) -> CreditsReader: ...  # noqa: D102
     @property

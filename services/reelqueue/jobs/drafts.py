@@ -37,6 +37,8 @@ class JobDraft:
     webhook_url: str | None = field(default=None, repr=False)
     finish_by: datetime | None = None
     policies: Policies = DEFAULT_POLICIES
+    project: str | None = None
+    """A project whose timeline the job goes on with."""
 
     @property
     def needs_network(self) -> bool:

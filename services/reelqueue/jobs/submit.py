@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Final
 
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewInput, NewJob
-from reelqueue.errors import NotFound, ReelqueueError, ValidationFailed
+from reelqueue.domain.sessions import ProjectState
+from reelqueue.errors import NotFound, ReelqueueError, StateConflict, ValidationFailed
 from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
 from reelqueue.jobs.shelf import Kept, Shelf
-from reelqueue.jobs.submit_ports import AssetRows, Egress, Fetcher, Intake, ReceivedFile
+from reelqueue.jobs.submit_ports import AssetRows, Egress, Fetcher, Intake, ProjectRows, ReceivedFile
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.ids import is_id
 
@@ -32,6 +34,7 @@ class JobSubmission:
         shelf: Shelf,
         fetcher: Fetcher,
         egress: Egress,
+        projects: ProjectRows,
         clock: Clock,
         most_inputs: int,
     ) -> None:
@@ -40,13 +43,22 @@ class JobSubmission:
         self._shelf = shelf
         self._fetcher = fetcher
         self._egress = egress
+        self._projects = projects
         self._clock = clock
         self._most_inputs = most_inputs
 
     def submit(
-        self, tenant_id: str, draft: JobDraft, *, files: Sequence[ReceivedFile] = (), key: str | None = None
+        self,
+        tenant_id: str,
+        draft: JobDraft,
+        *,
+        files: Sequence[ReceivedFile] = (),
+        key: str | None = None,
+        idempotency: IdempotencyKey | None = None,
     ) -> Accepted:
         """Commit a job and return it; for a repeat under the same key, return the job of the first time.
+
+        `idempotency` takes the place of `key` where the request was another one than to make a job.
 
         The files are kept or discarded, whatever happens. What is refused leaves no row and no file. Raises what the
         checks raise, with a pointer to the input; IdempotencyKeyReused; StorageFull; DependencyUnavailable, after
@@ -54,13 +66,14 @@ class JobSubmission:
         """
         with _discarding(files):
             self._check_alone(draft, files)
-            idempotency = _idempotency(key, draft, files)
+            idempotency = idempotency or _idempotency(key, draft, files)
             # A look before costly work. It also finds out whether the database answers before any file is kept.
             if idempotency is not None:
                 earlier = self._intake.replay(tenant_id, idempotency)
                 if earlier is not None:
                     return Accepted(job=earlier, replayed=True)
             self._check_assets(tenant_id, draft)
+            draft = self._in_project(tenant_id, draft)
             self._check_destinations(draft)
             with self._fetched(draft) as fetched:
                 return self._accept(tenant_id, draft, fetched=fetched, files=files, idempotency=idempotency)
@@ -70,7 +83,7 @@ class JobSubmission:
 
         Touches nothing. Raises ValidationFailed.
         """
-        if draft.inputs or draft.webhook_url is not None:
+        if draft.inputs or draft.webhook_url is not None or draft.project is not None:
             return None
         self._check_alone(draft, ())
         return _new_job(tenant_id, draft, (), _idempotency(key, draft, ()))
@@ -93,6 +106,18 @@ class JobSubmission:
         except NotFound as error:
             place, _ = named[int((error.pointer or "/0").removeprefix("/"))]
             raise NotFound(pointer=f"/inputs/{place}") from error
+
+    def _in_project(self, tenant_id: str, draft: JobDraft) -> JobDraft:
+        """The draft with what its project says of it. Raises NotFound, and StateConflict where its session is gone."""
+        if draft.project is None:
+            return draft
+        if not is_id(draft.project, "project"):
+            raise NotFound(pointer="/project")
+        with _pointing_to("/project"):
+            project = self._projects.find(tenant_id, draft.project)
+            if project.state is ProjectState.LOST:
+                raise StateConflict("The session of this project is gone; its versions can still be exported.")
+        return replace(draft, language=draft.language or project.language)
 
     def _check_destinations(self, draft: JobDraft) -> None:
         """That what is to be called later may be called. A URL that we fetch now is checked by fetching it."""
@@ -184,6 +209,7 @@ def _new_job(
         webhook_url=draft.webhook_url,
         finish_by=draft.finish_by,
         policies=draft.policies,
+        project_id=draft.project,
         idempotency=idempotency,
     )
 

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewJob
 from reelqueue.domain.jobs import Job
+from reelqueue.domain.projects import ProjectRecord
 from reelqueue.domain.retrying import PastJob
+from reelqueue.domain.versions import DraftVersion
 from reelqueue.errors import ReelqueueError
 
 
@@ -128,6 +130,22 @@ class AssetRows(Protocol):
 
     def is_named(self, tenant_id: str, blob_key: str) -> bool:
         """Whether an asset of the tenant's names this file."""
+        ...
+
+
+class ProjectRows(Protocol):
+    """A tenant's projects."""
+
+    def find(self, tenant_id: str, project_id: str) -> ProjectRecord:
+        """One project. Raises NotFound."""
+        ...
+
+
+class VersionRows(Protocol):
+    """The versions of projects' drafts."""
+
+    def find(self, tenant_id: str, project_id: str, number: int | None) -> DraftVersion:
+        """One version, or the newest. Raises NotFound."""
         ...
 
 

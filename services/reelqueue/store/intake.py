@@ -129,7 +129,8 @@ class JobIntake:
 
         For jobs that bring no new file. A database that is away is told to all at once and not tried for each.
         """
-        rows = [self._row(new) for new in news]
+        busy = self._busy(news)
+        rows = [self._row(new, busy=self._waits(new, busy)) for new in news]
         try:
             made = self._insert(rows)
         except DependencyUnavailable as error:
@@ -176,26 +177,48 @@ class JobIntake:
         with refusing(_ASSET_GONE), self._database.statement() as connection:
             return _insert(connection, rows)
 
+    def _busy(self, news: Sequence[NewJob]) -> set[str]:
+        """The projects of these that have a job already which is not done."""
+        named = sorted({new.project_id for new in news if new.project_id is not None and new.version is None})
+        if not named:
+            return set()
+        live = select(jobs.c.project_id).where(
+            jobs.c.project_id.in_(named), jobs.c.version.is_(None), jobs.c.dispatch != "done"
+        )
+        with self._database.statement() as connection:
+            return set(connection.execute(live).scalars())
+
+    @staticmethod
+    def _waits(new: NewJob, busy: set[str]) -> bool:
+        """Whether the job waits for another of its project; from now on its project is busy with it."""
+        if new.project_id is None or new.version is not None:
+            return False
+        waits = new.project_id in busy
+        busy.add(new.project_id)
+        return waits
+
     def _accept_plain(self, new: NewJob) -> Job | None:
-        row = self._row(new)
+        row = self._row(new, busy=self._waits(new, self._busy([new])))
         return row.job if row.job.id in self._insert([row]) else None
 
     def _accept_with_assets(self, new: NewJob) -> Job | None:
         """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
+        busy = self._waits(new, self._busy([new]))
         with refusing(_ASSET_GONE), self._database.transaction() as connection:
             brought = {i.asset for i in new.inputs if i.asset is not None}
             # In one order, so that two requests with the same files cannot each wait for the other.
             ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
             kept = {asset: _keep(connection, new.tenant_id, asset) for asset in ordered}
             inputs = tuple(NewInput(asset_id=kept[i.asset]) if i.asset is not None else i for i in new.inputs)
-            row = self._row(replace(new, inputs=inputs))
+            row = self._row(replace(new, inputs=inputs), busy=busy)
             if row.job.id in _insert(connection, [row]):
                 return row.job
             connection.rollback()
         return None
 
-    def _row(self, new: NewJob) -> _Row:
-        job = _job_of(new, self._clock.now())
+    def _row(self, new: NewJob, *, busy: bool = False) -> _Row:
+        now = self._clock.now()
+        job = _job_of(new, now, WaitingReason.PROJECT if busy else WaitingReason.TURN)
         event = JobEvent(
             id=new_id("event"),
             job_id=job.id,
@@ -228,7 +251,7 @@ def _keep(connection: Connection, tenant_id: str, new: NewAsset) -> str:
     return found
 
 
-def _job_of(new: NewJob, now: datetime) -> Job:
+def _job_of(new: NewJob, now: datetime, reason: WaitingReason = WaitingReason.TURN) -> Job:
     return Job(
         id=new_id("job"),
         tenant_id=new.tenant_id,
@@ -243,7 +266,7 @@ def _job_of(new: NewJob, now: datetime) -> Job:
         customer=new.customer,
         webhook_url=new.webhook_url,
         progress=0,
-        waiting=Waiting(reason=WaitingReason.TURN, since=now),
+        waiting=Waiting(reason=reason, since=now),
         receipts=(),
         result=None,
         error=None,
@@ -279,7 +302,8 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "webhook_url": job.webhook_url,
         "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
         "billing": billing_json(job.billing),
-        "waiting": waiting_json(job.waiting),
+        # That it waits for its project is read off the other rows each time: it ends without this one being written.
+        "waiting": waiting_json(Waiting(reason=WaitingReason.TURN, since=job.created_at)),
         "created_at": rfc3339(job.created_at),
         "operation": None if key is None else key.operation,
         "idempotency_key": None if key is None else key.key,

@@ -23,6 +23,7 @@ from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
 from reelqueue.jobs.credits import CreditsReader
+from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.broker import broker_answers
 from reelqueue.kit.clock import SystemClock
@@ -315,6 +316,19 @@ class Services:
         return CreditsReader(
             tokens=self.tokens,
             ledger=Ledger(self.database),
+            desk=self.desk,
+            upstream=self.nemo,
+            clock=self.clock,
+            web_url=self.settings.nemo.web_url,
+        )
+
+    @cached_property
+    def project_views(self) -> ProjectViews:
+        """Timelines and links of projects."""
+        return ProjectViews(
+            projects=self.project_records,
+            versions=self.versions,
+            sessions=self.projects,
             desk=self.desk,
             upstream=self.nemo,
             clock=self.clock,

@@ -30,6 +30,8 @@ from reelqueue.wiring.services import Services
 
 SHORTEST_TURN_LIMIT_S = 5.0
 """However fast the clock of a twin runs, a turn gets this long."""
+SHORTEST_RENDER_LIMIT_S = 20.0
+"""And an export this long: a twin makes real films, in real time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,9 @@ def _recipe(settings: Settings) -> Recipe:
 def _polls(settings: Settings) -> PollSchedule:
     steps = settings.steps
     return PollSchedule(
-        first_s=steps.render_first_poll_s, longest_s=steps.render_longest_poll_s, budget_s=steps.render_budget_s
+        first_s=steps.render_first_poll_s,
+        longest_s=steps.render_longest_poll_s,
+        budget_s=max(steps.render_budget_s, SHORTEST_RENDER_LIMIT_S * settings.speed),
     )
 
 

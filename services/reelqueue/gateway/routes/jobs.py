@@ -45,10 +45,10 @@ async def submit_job(call: Call) -> Response:
         accepted = await _submit_json(call, key)
     else:
         accepted = await _submit_form(call, key)
-    return await _answer(call, accepted, wait=wait)
+    return await answer_accepted(call, accepted, wait=wait)
 
 
-async def _answer(call: Call, accepted: Accepted, *, wait: int | None) -> Response:
+async def answer_accepted(call: Call, accepted: Accepted, *, wait: int | None) -> Response:
     """The job that was accepted: 202, or 200 if it ended within the wait."""
     job = accepted.job
     call.scope["state"]["job"] = job.id
@@ -159,7 +159,7 @@ async def retry_job(call: Call, job_id: str) -> Response:
         raise NotFound
     key = idempotency_key(call)
     wait = wait_seconds(call, most=call.gateway.services.settings.gateway.max_wait_s)
-    asked = checked(RetryRequest, await _json_or_nothing(call))
+    asked = checked(RetryRequest, await json_or_nothing(call))
     retry = partial(
         call.gateway.retrying.retry,
         call.tenant_id,
@@ -167,10 +167,10 @@ async def retry_job(call: Call, job_id: str) -> Response:
         accept_double_charge=asked.accept_double_charge,
         key=key,
     )
-    return await _answer(call, await call.gateway.threads.quick(retry), wait=wait)
+    return await answer_accepted(call, await call.gateway.threads.quick(retry), wait=wait)
 
 
-async def _json_or_nothing(call: Call) -> Any:
+async def json_or_nothing(call: Call) -> Any:
     """The JSON value in the body; an empty object where there is no body."""
     if call.headers.get("content-length", "0") == "0" and "transfer-encoding" not in call.headers:
         return {}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reelqueue.domain.jobs import EventType, Status, WaitingReason
+from reelqueue.domain.sessions import ProjectState
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2030-01-31T12:00:00.000Z"])]
@@ -36,7 +37,7 @@ class Step(Document):
     """What runs now: which try, and which instruction (both counted from 1)."""
 
     attempt: int
-    instruction: int
+    instruction: int | None
 
 
 class JobInput(Document):
@@ -153,6 +154,7 @@ class Job(Document):
     progress: Annotated[int, Field(ge=0, le=100)]
     step: Step | None
     project: str | None
+    version: int | None = Field(description="The version of the project that is exported, where one was chosen.")
     instructions: list[str]
     inputs: list[JobInput]
     outputs: list[JobOutput]
@@ -267,6 +269,103 @@ class WebhookEndpointList(Document):
     next_cursor: str | None
 
 
+class Project(Document):
+    """One timeline. Its jobs take turns; those in `live_jobs` have not ended, the first of them is at work or next."""
+
+    id: str
+    object: Literal["project"]
+    state: ProjectState
+    name: str | None
+    language: str | None
+    metadata: dict[str, str]
+    external_id: str | None
+    customer: str | None
+    version: int | None
+    live_jobs: list[str]
+    created_at: Moment
+    links: dict[Literal["self", "jobs", "timeline", "versions"], Path]
+
+
+class ProjectList(Document):
+    """One page of projects, newest first."""
+
+    object: Literal["list"]
+    data: list[Project]
+    has_more: bool
+    next_cursor: str | None
+
+
+class TimelinePart(Document):
+    """One segment of a track."""
+
+    start_ms: int | None
+    duration_ms: int | None
+    name: str | None
+    text: str | None
+
+
+class TimelineTrack(Document):
+    """One track. `parts` are its first segments; `segments` counts all of them."""
+
+    index: int
+    kind: Literal["video", "audio", "text", "other"]
+    type_code: int | None
+    name: str | None
+    start_ms: int | None
+    end_ms: int | None
+    duration_ms: int | None
+    segments: int
+    volume: float | None
+    parts: list[TimelinePart]
+    text: str
+
+
+class Timeline(Document):
+    """A timeline, as data and in words. `version` is `null` for a look taken just now, and where none is kept yet."""
+
+    object: Literal["timeline"]
+    project: str
+    version: int | None
+    as_of: Moment
+    title: str | None
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    track_count: int
+    tracks: list[TimelineTrack]
+    text: str = Field(examples=["Timeline (2 tracks): 1. Video: city timelapse (0-10s) 2. BGM: Lo-fi (0-10s, 35%)"])
+
+
+class Version(Document):
+    """A version of a project's draft. `job` is `null` where it was changed outside of this service."""
+
+    object: Literal["version"]
+    project: str
+    number: int
+    job: str | None
+    exportable: bool
+    duration_ms: int | None
+    text: str
+    created_at: Moment
+
+
+class VersionList(Document):
+    """One page of versions, newest first."""
+
+    object: Literal["list"]
+    data: list[Version]
+    has_more: bool
+    next_cursor: str | None
+
+
+class ClaimLink(Document):
+    """Opens the project in NemoVideo's web app, for whoever has it. It gives no rights in the API."""
+
+    object: Literal["claim_link"]
+    url: str
+    expires_at: Moment | None
+
+
 class Spending(Document):
     """The sum of a tenant's ledger. `unknown` counts turns whose cost could not be read."""
 
@@ -287,6 +386,26 @@ class Credits(Document):
     as_of: Moment
     this_month: Spending
     link: str | None = Field(description="Where a person gets more.")
+
+
+class Deed(Document):
+    """What was done for one step of a message."""
+
+    intent: Literal["export", "credits", "status", "upload", "agent"]
+    job: Job | None
+    answered: bool = Field(description="The message answered the question of that job.")
+    replayed: bool
+    note: str | None
+    credits: Credits | None
+    timeline: Timeline | None
+
+
+class Message(Document):
+    """A message and what came of it, in the order of its steps."""
+
+    object: Literal["message"]
+    project: str
+    did: list[Deed]
 
 
 class Health(Document):
@@ -335,6 +454,12 @@ SHOWN: tuple[type[BaseModel], ...] = (
     WebhookEndpoint,
     NewWebhookEndpoint,
     WebhookEndpointList,
+    Project,
+    ProjectList,
+    Timeline,
+    VersionList,
+    ClaimLink,
+    Message,
     Credits,
     Health,
     Readiness,

@@ -39,11 +39,14 @@ def _moment(value: Any) -> Any:
 
 
 Instruction = Annotated[str, Field(min_length=1, max_length=4_000), BeforeValidator(_instruction)]
+ProjectId = Annotated[str, Field(max_length=255, examples=["prj_06c6k4zvm5rk9r8dm7k5h2v3ea"])]
 Url = Annotated[str, Field(min_length=1, max_length=8_192)]
 # No line breaks: these are read in logs, in lists and in other people's databases.
 Label = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 MetadataKey = Annotated[str, Field(min_length=1, max_length=40)]
 MetadataValue = Annotated[str, Field(max_length=500)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
@@ -66,11 +69,48 @@ class InputRequest(StrictModel):
         return self
 
 
+InputList = Annotated[list[Annotated[InputRequest, BeforeValidator(_input)]], Field(max_length=MOST_INPUTS)]
+
+
+def draft_inputs(inputs: list[InputRequest] | None) -> tuple[DraftInput, ...]:
+    """The same, as the use case takes them."""
+    return tuple(
+        DraftInput(asset_id=one.asset, url=one.url, by_upstream=one.fetch == "upstream") for one in inputs or ()
+    )
+
+
 class OutputRequest(StrictModel):
     """What to export."""
 
     format: Literal["mp4"] = "mp4"
     quality: Literal["low", "medium", "high"] = "high"
+
+
+class Outputs(StrictModel):
+    """What to export, as one or as several."""
+
+    output: OutputRequest | None = Field(
+        default_factory=OutputRequest, description="Short for one of `outputs`; `null` for an edit without an export."
+    )
+    outputs: Annotated[list[OutputRequest], Field(max_length=MOST_OUTPUTS)] | None = Field(
+        None, description="Several exports of the one timeline, no two alike; empty for an edit without an export."
+    )
+
+    @model_validator(mode="after")
+    def _says_what_to_export(self) -> Self:
+        if self.outputs is None:
+            return self
+        if "output" in self.model_fields_set:
+            raise broken_rule("Send either `output` or `outputs`.")
+        if len({(one.format, one.quality) for one in self.outputs}) < len(self.outputs):
+            raise broken_rule("No two `outputs` may be alike.")
+        return self
+
+    def wanted(self) -> tuple[Output, ...]:
+        """The exports that are asked for."""
+        one = [] if self.output is None else [self.output]
+        wishes = one if self.outputs is None else self.outputs
+        return tuple(Output(format=wish.format, quality=wish.quality) for wish in wishes)
 
 
 class AnswerPolicy(StrictModel):
@@ -79,26 +119,21 @@ class AnswerPolicy(StrictModel):
     answer: Instruction = Field(examples=["Choose what fits best, and go on."])
 
 
-class JobRequest(StrictModel):
+class JobRequest(Outputs):
     """A job: inputs and instructions in, a video out."""
 
     instruction: Instruction | None = Field(None, examples=["animate this photo"])
     instructions: Annotated[list[Instruction], Field(min_length=1, max_length=10)] | None = Field(
         None, description="Run in this order, in one session. Send either this or `instruction`."
     )
-    inputs: Annotated[list[Annotated[InputRequest, BeforeValidator(_input)]], Field(max_length=MOST_INPUTS)] | None = (
-        Field(None, description="Assets and URLs, each as an object or as a plain string. Uploaded files follow them.")
+    inputs: InputList | None = Field(
+        None, description="Assets and URLs, each as an object or as a plain string. Uploaded files follow them."
     )
-    output: OutputRequest | None = Field(
-        default_factory=OutputRequest, description="Short for one of `outputs`; `null` for an edit without an export."
+    project: ProjectId | None = Field(
+        None, description="A project whose timeline the job goes on with, when its earlier jobs are done."
     )
-    outputs: Annotated[list[OutputRequest], Field(max_length=MOST_OUTPUTS)] | None = Field(
-        None, description="Several exports of the one timeline, no two alike; empty for an edit without an export."
-    )
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = Field(
-        None, examples=["en", "zh-CN"]
-    )
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)] | None = Field(
+    language: Language | None = Field(None, examples=["en", "zh-CN"])
+    metadata: Metadata | None = Field(
         None, description="Yours; we keep it, show it and let you filter by it.", examples=[{"order": "1042"}]
     )
     external_id: Label | None = None
@@ -127,29 +162,14 @@ class JobRequest(StrictModel):
             raise broken_rule("Send either `instruction` or `instructions`.")
         return self
 
-    @model_validator(mode="after")
-    def _says_what_to_export(self) -> Self:
-        if self.outputs is None:
-            return self
-        if "output" in self.model_fields_set:
-            raise broken_rule("Send either `output` or `outputs`.")
-        if len({(one.format, one.quality) for one in self.outputs}) < len(self.outputs):
-            raise broken_rule("No two `outputs` may be alike.")
-        return self
-
     def draft(self) -> JobDraft:
         """The same, as the use case takes it."""
         instructions = self.instructions if self.instruction is None else [self.instruction]
         assert instructions is not None
-        one = [] if self.output is None else [self.output]
-        outputs = one if self.outputs is None else self.outputs
         return JobDraft(
             instructions=tuple(instructions),
-            inputs=tuple(
-                DraftInput(asset_id=one.asset, url=one.url, by_upstream=one.fetch == "upstream")
-                for one in self.inputs or ()
-            ),
-            outputs=tuple(Output(format=wish.format, quality=wish.quality) for wish in outputs),
+            inputs=draft_inputs(self.inputs),
+            outputs=self.wanted(),
             language=self.language,
             metadata=self.metadata or {},
             external_id=self.external_id,
@@ -157,6 +177,7 @@ class JobRequest(StrictModel):
             webhook_url=self.webhook_url,
             finish_by=self.finish_by,
             policies=self._policies(),
+            project=self.project,
         )
 
     def _policies(self) -> Policies:
