@@ -15,6 +15,10 @@ _KEY: Final = "[key]"
 """What pydantic puts behind a key of a mapping that is itself at fault."""
 
 
+DEEPEST: Final = 20
+"""Levels of nesting. The language has no use for more than six, and Python's own end comes at some hundreds."""
+
+
 class ScenarioError(ValueError):
     """The text is no scenarios. The message is `line 4, silent_edit.rules[0].turn: what is wrong`."""
 
@@ -31,8 +35,6 @@ def read(text: str) -> dict[str, Scenario]:
         raise ScenarioError(_printable(f"{where}{error.problem or 'not YAML'}")) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ScenarioError(_printable(f"not YAML: {error}".replace("\n", " "))) from error
-    except RecursionError as error:
-        raise ScenarioError("nested too deeply") from error
     try:
         return _ADAPTER.validate_python(content)
     except ValidationError as error:
@@ -41,7 +43,11 @@ def read(text: str) -> dict[str, Scenario]:
 
 def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
     """Return the tree, which knows its lines, and what `yaml.safe_load` makes of the text."""
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _refusal("nested too deeply", event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
             raise _refusal("aliases and tags are not taken", event)
     tree = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -22,7 +22,7 @@ def _is_whole(given: Any) -> TypeGuard[int]:
 
 def seconds(given: Any) -> float:
     """Read `40s`, `1.5m`, `2h`, or a plain number of seconds."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", given) if isinstance(given, str) else None
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", given, re.ASCII) if isinstance(given, str) else None
     if found is not None:
         return float(found.group(1)) * _SECONDS[found.group(2)]
     if (_is_whole(given) or isinstance(given, float)) and 0 <= given < LONGEST_SECONDS:
@@ -47,7 +47,7 @@ class Calls:
 
 def calls(given: Any) -> Calls:
     """Read `1`, `2-6` or `3+`."""
-    found = re.fullmatch(r"([1-9]\d{0,8})(?:(\+)|-([1-9]\d{0,8}))?", str(given))
+    found = re.fullmatch(r"([1-9]\d{0,8})(?:(\+)|-([1-9]\d{0,8}))?", str(given), re.ASCII)
     if found is None:
         raise ValueError("a count like 1, 2-6 or 3+ is expected")
     first = int(found.group(1))
@@ -60,7 +60,7 @@ def calls(given: Any) -> Calls:
 def session_id(given: Any) -> str:
     """Read a session's id, which YAML takes for a number unless it is quoted."""
     text = str(given) if _is_whole(given) else given
-    if not isinstance(text, str) or not re.fullmatch(r"\*|\d{19}", text):
+    if not isinstance(text, str) or not re.fullmatch(r"\*|\d{19}", text, re.ASCII):
         raise ValueError('19 digits, or "*" for every session, are expected')
     return text
 
