@@ -25,7 +25,7 @@ NOT_REHEARSED = {
     "upstream_file_unsupported": "the files go up before the first instruction",
     "upstream_file_too_large": "the files go up before the first instruction",
     "upstream_refused": "the twin has no code that nobody has documented",
-    "upstream_protocol_error": "comes after six hours only",
+    "upstream_protocol_error": "a turn that was sent is asked about for six hours",
     "question_asked": "`question`, if the job may not wait",
     "question_unanswered": "`question`, if nobody answers",
 }
