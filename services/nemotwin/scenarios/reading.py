@@ -1,5 +1,6 @@
 """Scenarios out of YAML. Strict: what is not understood is an error that says where, and nothing is guessed."""
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -27,22 +28,31 @@ def read(text: str) -> dict[str, Scenario]:
     """Read the scenarios of a YAML text by name. Raises `ScenarioError`, and nothing else, whatever the text is."""
     try:
         tree, content = _parsed(text)
-    except ScenarioError as error:
-        raise ScenarioError(_printable(str(error))) from None
+    except ScenarioError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = "" if mark is None else f"line {mark.line + 1}: "
-        raise ScenarioError(_printable(f"{where}{error.problem or 'not YAML'}")) from error
+        raise ScenarioError(f"{where}{error.problem or 'not YAML'}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ScenarioError(_printable(f"not YAML: {error}".replace("\n", " "))) from error
+        raise ScenarioError(f"not YAML: {error}".replace("\n", " ")) from error
     try:
         return _ADAPTER.validate_python(content)
     except ValidationError as error:
-        raise ScenarioError(_printable(_said(error, tree))) from error
+        raise ScenarioError(_said(error, tree)) from error
 
 
 def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
     """Return the tree, which knows its lines, and what `yaml.safe_load` makes of the text."""
+    _refuse_what_nobody_needs(text)
+    tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    for node in _nodes(tree):
+        _refuse_doubles(node)
+    return tree, yaml.safe_load(text)
+
+
+def _refuse_what_nobody_needs(text: str) -> None:
+    """Refuse aliases, tags, depths, and halves of characters, with which reading on would not be safe."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -50,10 +60,8 @@ def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
             raise _refusal("nested too deeply", event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
             raise _refusal("aliases and tags are not taken", event)
-    tree = yaml.compose(text, Loader=yaml.SafeLoader)
-    for node in _nodes(tree):
-        _refuse_doubles(node)
-    return tree, yaml.safe_load(text)
+        if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
+            raise _refusal("half of a character is escaped", event)
 
 
 def _nodes(node: yaml.Node | None) -> Iterator[yaml.Node]:
@@ -117,8 +125,3 @@ def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
         key, node = pairs[0]
         line = key.start_mark.line + 1
     return line
-
-
-def _printable(text: str) -> str:
-    """Return the text as UTF-8 can carry it: YAML can escape half a character."""
-    return text.encode("utf-8", "backslashreplace").decode()

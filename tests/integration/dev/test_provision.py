@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from fakes.gateway import MASTER_KEY
@@ -32,15 +30,19 @@ def services(environment):
 
 @pytest.mark.parametrize("health", [TokenHealth.INVALID, TokenHealth.EXHAUSTED])
 def test_a_token_that_was_set_aside_gets_a_successor_and_one_that_works_gets_none(environment, services, health):
-    minted = (f"nmv_usr_{number}" for number in itertools.count())
+    minted = []
+
+    def mint():
+        minted.append(f"nmv_usr_{len(minted)}")
+        return minted[-1]
 
     def start(token):
-        made = provide(environment, tenant="dev", api_key=None, upstream_token=token, mint=lambda: next(minted))
+        made = provide(environment, tenant="dev", api_key=None, upstream_token=token, mint=mint)
         found = services.tokens.pick(made["tenant"])
         return found, services.tokens.credential(found.id).token
 
     first, secret = start(None)
-    assert secret == "nmv_usr_0"
-    assert start(secret) == (first, "nmv_usr_0")
+    assert start(secret) == (first, secret)
+    assert minted == [secret]
     services.tokens.mark(first.id, health, generation=first.generation)
-    assert start(secret)[1] == "nmv_usr_1"
+    assert start(secret)[1] == minted[1]

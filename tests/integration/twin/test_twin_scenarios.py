@@ -181,15 +181,14 @@ def test_what_a_caller_meets(twin, user, name):
 # --- the prefix -------------------------------------------------------------------------------------------------------
 
 
-def test_the_agent_does_not_hear_the_prefix_and_the_ledger_keeps_it(twin, user):
+def test_the_agent_does_not_hear_the_prefix_and_the_ledger_keeps_it(user):
     project = user.project()
-    message = f"[scenario: normal] {EDIT}"
-    project.say(message)
-    (turn,) = project.turns()
-    assert (turn["message"], turn["intent"]) == (message, "edit")
-    assert [track["m"]["name"] for track in project.state()["draft"]["t"]][-1] == "Sea"
-    project.say(EDIT)
-    assert project.state()["draft"]["t"][-1]["m"] == project.state()["draft"]["t"][-2]["m"]
+    messages = ["[scenario: normal] hello", f"[scenario: normal] {EDIT}"]
+    for message in messages:
+        project.say(message)
+    assert [turn["message"] for turn in project.turns()] == messages
+    # What begins with more than a greeting is none.
+    assert [turn["intent"] for turn in project.turns()] == ["talk", "edit"]
 
 
 def test_a_scenario_holds_from_its_turn_on_and_in_its_session_only(user):
@@ -260,8 +259,16 @@ def test_words_heartbeats_a_cut_and_the_work_done_anyway_on_the_second_turn_of_a
     assert turn["finished_at"] - turn["at"] > 40
 
 
+@pytest.mark.parametrize(("finish", "outcome"), [("true", "completed"), ("false", "canceled"), ("half", "partial")])
+def test_what_becomes_of_the_work_when_the_caller_goes(twin, user, finish, outcome):
+    rule(twin, f"finish: {finish}")
+    project = user.project()
+    project.leave(f"[scenario: mine] {WISH}")
+    assert project.ended_turn()["outcome"] == outcome
+
+
 def test_what_is_said_takes_the_place_of_what_would_be_said(twin, user):
-    rule(twin, "say: Only this.")
+    rule(twin, "say: Only this., fault: silent")
     project = user.project()
     assert texts(project.events(f"[scenario: mine] {WISH}")) == ["Only this."]
     assert project.state()["draft"]
@@ -366,7 +373,7 @@ def test_a_reset_clears_them(twin):
     [
         (b"a:\n  rules:\n    - fault: sillent", "line 3, a.rules[0].fault: no such fault: sillent"),
         (b"\xff", "a YAML text in UTF-8 is expected"),
-        (b'"\\ud800": 1', "line 1, "),
+        (b'"\\ud800": 1', "line 1: half of a character is escaped"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_and_changes_nothing(twin, text, said):
