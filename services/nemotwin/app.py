@@ -10,7 +10,7 @@ from starlette.types import ExceptionHandler
 from nemotwin import control
 from nemotwin.errors import CodeError, RefusalError
 from nemotwin.requests import InvalidBodyError, world_of
-from nemotwin.routes import accounts, renders, sessions, turns, uploads
+from nemotwin.routes import accounts, renders, scenarios, sessions, turns, uploads
 from nemotwin.world import World
 
 
@@ -39,7 +39,7 @@ def api_app(world: World) -> Starlette:
     handlers: dict[int | type[Exception], ExceptionHandler] = dict.fromkeys(
         (CodeError, RefusalError, InvalidBodyError, HTTPException), _refuse
     )
-    groups = (accounts, sessions, turns, uploads, renders, control)
+    groups = (accounts, sessions, turns, uploads, renders, control, scenarios)
     app = Starlette(
         routes=[Route("/healthz", healthz), *(route for group in groups for route in group.ROUTES)],
         exception_handlers=handlers,

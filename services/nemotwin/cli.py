@@ -2,17 +2,23 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import uvloop
 from pydantic import ValidationError
 
+from nemotwin.scenarios.reading import ScenarioError, read
 from nemotwin.server import Place, serve
 from nemotwin.settings import Settings, changed
 from nemotwin.world import World
+
+SCENARIOS: Final = "NEMOTWIN_SCENARIOS"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,16 +31,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         found = error.errors()[0]
         parser.error(f"--{str(found['loc'][0]).replace('_', '-')}: {found['msg']}")
+    try:
+        scenarios = {} if arguments.scenarios is None else read(arguments.scenarios.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ScenarioError) as error:
+        parser.error(f"--scenarios: {error}")
+    world = partial(World, settings, scenarios=scenarios)
     if arguments.data is not None:
         arguments.data.mkdir(parents=True, exist_ok=True)
-        _run(settings, arguments.data, arguments)
+        _run(world, arguments.data, arguments)
         return 0
     with tempfile.TemporaryDirectory(prefix="nemotwin-") as folder:
-        _run(settings, Path(folder), arguments)
+        _run(world, Path(folder), arguments)
     return 0
 
 
-def _run(settings: Settings, folder: Path, arguments: argparse.Namespace) -> None:
+def _run(world: Callable[[Path], World], folder: Path, arguments: argparse.Namespace) -> None:
     place = Place(
         host=arguments.host,
         port=arguments.port,
@@ -43,11 +54,11 @@ def _run(settings: Settings, folder: Path, arguments: argparse.Namespace) -> Non
         ready_file=arguments.ready_file,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_twin(settings, folder, place))
+        runner.run(_twin(world, folder, place))
 
 
-async def _twin(settings: Settings, folder: Path, place: Place) -> None:
-    await serve(World(settings, folder), place)
+async def _twin(world: Callable[[Path], World], folder: Path, place: Place) -> None:
+    await serve(world(folder), place)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,8 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--silent-rate", type=float, default=0.30, help="share of edits without a word")
     parser.add_argument("--instant", action="store_true", help="turns and renders take no time, films are a tiny one")
     parser.add_argument("--film-max-side", type=int, default=1920, help="longest side of a film in pixels")
+    parser.add_argument(
+        "--scenarios", type=Path, default=_given(SCENARIOS), help=f"YAML file of more scenarios [env: {SCENARIOS}]"
+    )
     parser.add_argument("--ready-file", type=Path, help="file to write {url, cdn_url, pid} to once it listens")
     return parser
+
+
+def _given(name: str) -> Path | None:
+    value = os.environ.get(name)
+    return Path(value) if value else None
 
 
 if __name__ == "__main__":

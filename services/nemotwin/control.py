@@ -18,7 +18,7 @@ first 16 hex digits of the SHA-256.
     shows everything seen: `tokens, sessions, turns, uploads, renders, charges, requests, tokens_in_urls` and
     `bearers_at_cdn`.
 `POST /_twin/reset`
-    forgets everything, disarms all faults and goes back to the settings of the start.
+    forgets everything, disarms all faults, takes loaded scenarios away and goes back to the settings of the start.
 `GET /_twin/faults`
     shows the `armed` faults, and the `known` ones by name: `{says, endpoints, contract, parameters}`, where
     `parameters` are JSON schemas with the defaults. It is `nemotwin.mishaps.CATALOG`, every fault of `contract §15.2`.
@@ -28,6 +28,9 @@ first 16 hex digits of the SHA-256.
     one, the first nearest to the wire. Of several that are armed the first strikes, and the others count the call.
 `DELETE /_twin/faults[?id=flt_1]`
     disarms one, or all.
+`POST /_twin/scenarios`, with a YAML text as the body
+    loads scenarios (`docs/scenarios.md`), each in place of one of its name, and answers `{loaded}`. `GET` shows all
+    that are `known`, and which session is `bound` to which; `DELETE` takes away what was loaded and ends every binding.
 `GET /_twin/settings`, `POST /_twin/settings {…}`
     reads or changes any field of `nemotwin.settings.Settings`.
 `GET /_twin/clock`, `POST /_twin/clock {advance}`

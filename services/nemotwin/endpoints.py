@@ -33,7 +33,14 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str], Name], ...]] = (
     ("GET", re.compile(r"/api/render/proxy/(?:lambda/)?[^/]+"), "render_status"),
 )
 
+OF_A_SESSION: Final[frozenset[Name]] = frozenset(NAMES) - {"anonymous_token", "create_session", "credits"}
+"""Whatever names a session, or a render of one."""
+
 _SESSION: Final = re.compile(r"/api/(?:upload-video|state)/[^/]+/[^/]+/([^/]+)")
+_SESSION_IN_BODY: Final = re.compile(rb'"session_?[iI]d"\s*:\s*"(\d{19})"')
+_RENDER: Final = re.compile(
+    r"/api/render/proxy/(?:lambda/)?([^/]+)(?:/(?:download|cancel))?|/render-result/(.+)\.mp4", re.DOTALL
+)
 
 
 def name_of(method: str, path: str) -> Name | None:
@@ -48,3 +55,15 @@ def session_in(path: str) -> str | None:
     """Return the session that a path names, or `None`."""
     found = _SESSION.match(path)
     return found.group(1) if found else None
+
+
+def session_in_body(body: bytes) -> str | None:
+    """Return the session that a body names, or `None`."""
+    found = _SESSION_IN_BODY.search(body)
+    return found.group(1).decode() if found else None
+
+
+def render_in(path: str) -> str | None:
+    """Return the render that a path names, on either origin, or `None`."""
+    found = _RENDER.fullmatch(path)
+    return found.group(1) or found.group(2) if found else None

@@ -90,10 +90,6 @@ class Armed:
     after: int
     struck: int = 0
 
-    async def strike(self, exchange: Exchange) -> None:
-        """Strike with all of it."""
-        await _strike(self.faults, exchange)
-
     def view(self) -> dict[str, Any]:
         """Return it as the control routes show it."""
         return {
@@ -176,8 +172,11 @@ class Faults:
         return self._table[name]
 
 
-async def _strike(faults: Sequence[Fault], exchange: Exchange) -> None:
-    """Strike with the first; where it lets the twin answer, the others stand in for the twin."""
+async def strike(faults: Sequence[Fault], exchange: Exchange) -> None:
+    """Strike with the first; where it lets the twin answer, the others stand in for the twin. None: it answers."""
+    if not faults:
+        await exchange.proceed()
+        return
     first, *others = faults
     if others:
         app = exchange.app
@@ -185,7 +184,7 @@ async def _strike(faults: Sequence[Fault], exchange: Exchange) -> None:
         async def rest(scope: Scope, receive: Receive, send: Send) -> None:
             inner = dataclasses.replace(exchange, app=app, scope=scope, receive=receive, send=send)
             scope[SCOPE_KEY] = inner
-            await _strike(others, inner)
+            await strike(others, inner)
 
         exchange.app = rest
     await first.strike(exchange)

@@ -1,10 +1,14 @@
-"""The way into the twin: every request is written down, and an armed fault strikes before anyone looks at it."""
+"""The way into the twin: every request is written down, and what is to go wrong does so before anyone looks at it.
+
+An armed fault is nearer to the wire than what the session's scenario says.
+"""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemotwin.connections import Connection
 from nemotwin.endpoints import name_of
 from nemotwin.exchange import SCOPE_KEY, Exchange, header_map
+from nemotwin.faults import strike
 from nemotwin.ledger import RequestEntry, attributed, fingerprint, headers_of, masked
 from nemotwin.world import Origin, World
 
@@ -57,12 +61,10 @@ class Gate:
             entry=entry,
         )
         scope[SCOPE_KEY] = exchange
-        armed = world.faults.take(entry.endpoint)
-        if armed is None:
-            await exchange.proceed()
-        else:
-            entry.fault = armed.name
-            await armed.strike(exchange)
+        armed, cue = world.faults.take(entry.endpoint), await world.stage.cue(exchange, world.renders)
+        struck = [one for one in (armed, cue) if one is not None]
+        entry.fault = "+".join(one.name for one in struck) or None
+        await strike([fault for one in struck for fault in one.faults], exchange)
         if connection.lost:
             # The server would complain of an answer without an end before it learns why there is none.
             await connection.wait_closed()

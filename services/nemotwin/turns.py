@@ -18,6 +18,7 @@ from nemotwin.errors import code_refusal
 from nemotwin.events import Draught, Scribe
 from nemotwin.feed import Feed
 from nemotwin.ledger import ChargeEntry, Entry, Ledger, TurnEntry, TurnOutcome
+from nemotwin.scenarios import prefix
 from nemotwin.sessions import Session, Sessions, State
 from nemotwin.settings import Dials, Settings
 from nemotwin.twists import STALE_ERROR, ErrorFrame, TurnTwist
@@ -82,8 +83,10 @@ class Turns:
         settings, twist = self._dials.now, twist or TurnTwist()
         if settings.turns_per_session == "reject" and any(turn.session is session for turn in self._running):
             raise code_refusal(409, "another turn is running in this session")
-        instruction, plan = understand(message, session)
-        if twist.asks is not None:
+        instruction, plan = understand(prefix.split(message)[1], session)
+        if twist.talks is not None:
+            plan = Plan(Intent.TALK, "greeting", words=twist.talks)
+        elif twist.asks is not None:
             plan = Plan(Intent.ASK, "ask_style", words=twist.asks)
         turn_id = f"turn_{secrets.token_hex(8)}"
         charge = self._freeze(session, account, plan, turn_id=turn_id, token=seen.token or "")

@@ -68,10 +68,11 @@ class TurnTwist:
     """How a turn goes. Times are virtual seconds.
 
     `failure` breaks it off before its first change, or right after it if `late`. `silent` takes all visible words
-    away, `idle` all changes, `asks` has it ask this and do nothing else, and `trailing` adds the noise that
-    `contract §5.4` speaks of. `at_once` takes all waiting away, `seconds` spreads the turn evenly over that time, and
-    `quiet` waits as long before the event number `quiet_after` (0: the first). Its changes are hidden from the next
-    `lag` polls of the state. `keeps_frozen` neither charges nor releases its credits, ever.
+    away, `idle` all changes. `asks` has it ask this and do nothing else, `talks` say this and do nothing else, `says`
+    say this first and no other word; `trailing` adds the noise that `contract §5.4` speaks of. `at_once` takes all
+    waiting away, `seconds` spreads the turn evenly over that time, and `quiet` waits as long before the event number
+    `quiet_after` (0: the first). Its changes are hidden from the next `lag` polls of the state. `keeps_frozen` neither
+    charges nor releases its credits, ever.
     """
 
     failure: Failure | None = None
@@ -79,6 +80,8 @@ class TurnTwist:
     silent: bool = False
     idle: bool = False
     asks: str | None = None
+    talks: str | None = None
+    says: str | None = None
     trailing: bool = False
     at_once: bool = False
     seconds: float | None = None
@@ -90,8 +93,11 @@ class TurnTwist:
     def bend(self, script: Script) -> Script:
         """Return the script of the turn as it is to be played; where it breaks off it ends with no closing event."""
         steps = list(script.steps)
-        if self.silent:
+        if self.silent or self.says is not None:
             steps = [replace(step, draught=_hushed(step.draught)) for step in steps]
+        if self.says is not None:
+            words = Draught((events.text(self.says),))
+            steps.insert(0, Step(0.0, lambda _state: words))
         if self.trailing:
             noise = Draught((events.text(say("trailing_issue", chinese=False)),))
             steps.append(Step(0.0, lambda _state: noise))
@@ -108,7 +114,7 @@ class TurnTwist:
         if self.quiet and steps:
             place = min(self.quiet_after, len(steps) - 1)
             steps[place] = replace(steps[place], after=steps[place].after + self.quiet)
-        return Script(tuple(steps), silent=script.silent or self.silent)
+        return Script(tuple(steps), silent=(script.silent or self.silent) and self.says is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Everything the twin remembers, put together."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from nemotwin.accounts import Accounts
@@ -17,6 +18,9 @@ from nemotwin.films import Films
 from nemotwin.ledger import Ledger
 from nemotwin.mishaps import CATALOG
 from nemotwin.renders import Renders
+from nemotwin.scenarios.catalog import catalog
+from nemotwin.scenarios.rules import Scenario
+from nemotwin.scenarios.stage import Stage
 from nemotwin.sessions import Sessions
 from nemotwin.settings import Dials, Settings
 from nemotwin.snapshot import Snapshot
@@ -39,8 +43,15 @@ class World:
     renders: Renders
     clips: Clips
 
-    def __init__(self, settings: Settings, folder: Path, *, wall: Callable[[], float] = time.time) -> None:
-        """Begin empty, with files under `folder`."""
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        scenarios: Mapping[str, Scenario] = MappingProxyType({}),
+    ) -> None:
+        """Begin empty, with files under `folder`, and with `scenarios` beside those that are always there."""
         self._folder = folder
         self._wall = wall
         self.dials = Dials(settings)
@@ -48,6 +59,7 @@ class World:
         self.connections = Connections()
         self.doors: dict[Origin, Door] = {}
         self.faults = Faults(CATALOG)
+        self.stage = Stage({**catalog(), **scenarios})
         self.films = Films(folder / "renders")
         self.touched = False
         self.cdn_url = ""
@@ -96,6 +108,7 @@ class World:
         """Forget everything and go back to the settings of the start; running work is broken off."""
         await self.stop_work()
         self.faults.disarm()
+        self.stage.clear()
         self.clock.set_speed(self.dials.reset().speed)
         self.restore(Snapshot())
         self.touched = True

@@ -1,15 +1,12 @@
 """Tokens and sessions that end while they are in use (`contract §15.2`, auth and session)."""
 
-import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from starlette.responses import JSONResponse
 
-from nemotwin.endpoints import session_in
+from nemotwin.endpoints import session_in, session_in_body
 from nemotwin.exchange import Exchange
-
-_SESSION_ID: Final = re.compile(rb'"session_?[iI]d"\s*:\s*"(\d{19})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +40,7 @@ class SessionLost:
 
     async def strike(self, exchange: Exchange) -> None:
         """Process, before or after the loss."""
-        named = session_in(exchange.scope["path"])
-        if named is None and (found := _SESSION_ID.search(await exchange.body())):
-            named = found.group(1).decode()
+        named = session_in(exchange.scope["path"]) or session_in_body(await exchange.body())
         if self.when == "after":
             await exchange.proceed()
         if session := exchange.sessions.by_id.get(named or ""):
@@ -60,6 +55,5 @@ class SessionDetail:
 
     async def strike(self, exchange: Exchange) -> None:
         """Answer; the request is not processed."""
-        found = _SESSION_ID.search(await exchange.body())
-        named = found.group(1).decode() if found else ""
+        named = session_in_body(await exchange.body()) or ""
         await exchange.answer(JSONResponse({"detail": f"Session not found: {named}"}, 404))

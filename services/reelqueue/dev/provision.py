@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from reelqueue.domain.api_keys import SCOPES, parse_key
 from reelqueue.errors import NotFound
@@ -12,9 +12,17 @@ from reelqueue.wiring.services import Services
 
 
 def provide(
-    environment: Mapping[str, str], *, tenant: str, api_key: str | None, upstream_token: str | None
+    environment: Mapping[str, str],
+    *,
+    tenant: str,
+    api_key: str | None,
+    upstream_token: str | None,
+    mint: Callable[[], str] | None = None,
 ) -> dict[str, str]:
-    """`{tenant, api_key, webhook_secret}`. A key that still works is kept; a token that is there stays one."""
+    """`{tenant, api_key, webhook_secret}`. A key that still works is kept; a token that is there stays one.
+
+    Where no token serves the tenant, since there is none or each was set aside, `mint` makes one.
+    """
     services = Services(_settings(environment), process="provision")
     try:
         try:
@@ -26,6 +34,8 @@ def provide(
             api_key = services.api_keys.create(owner.id, name="dev", scopes=sorted(SCOPES)).text
         if upstream_token is not None:
             services.tokens.add(None, upstream_token, label="dev")
+        if mint is not None and services.tokens.pick(owner.id) is None:
+            services.tokens.add(None, mint(), label="dev")
         assert api_key is not None
         return {"tenant": owner.id, "api_key": api_key, "webhook_secret": services.tenants.webhook_secret(owner.id)}
     finally:

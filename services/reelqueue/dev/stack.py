@@ -190,17 +190,26 @@ class DevStack:
         )
 
     def _provide(self) -> None:
-        """Make sure of the tenant, its key and an upstream token. What is there already is used again."""
+        """Make sure of the tenant, its key and an upstream token. What is there already is used again, if it works."""
         from reelqueue.dev.provision import provide  # noqa: PLC0415 - as above
 
-        token = self._options.token if self._options.upstream else self._secrets.twin_token
-        if token is None:
-            token = mint_token(self.twin_url or "")
-            self._secrets = replace(self._secrets, twin_token=token)
-        identity = provide(self.environment(), tenant=TENANT, api_key=self._secrets.api_key, upstream_token=token)
+        real = self._options.upstream is not None
+        identity = provide(
+            self.environment(),
+            tenant=TENANT,
+            api_key=self._secrets.api_key,
+            upstream_token=self._options.token if real else self._secrets.twin_token,
+            mint=None if real else self._mint,
+        )
         self._secrets = replace(self._secrets, api_key=identity["api_key"])
         self._secrets.save(self._data)
         self._identity = identity
+
+    def _mint(self) -> str:
+        """A new token of the twin: the first, or in place of one that a job has used up."""
+        token = mint_token(self.twin_url or "")
+        self._secrets = replace(self._secrets, twin_token=token)
+        return token
 
     def _content(self, pids: Mapping[str, int]) -> dict[str, Any]:
         """What a program needs to use the stack."""

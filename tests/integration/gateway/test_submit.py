@@ -44,6 +44,14 @@ def test_several_instructions_and_no_export(tenant: TenantClient) -> None:
     assert response.json()["outputs"] == []
 
 
+@pytest.mark.parametrize("as_form", [False, True])
+def test_what_chooses_a_scenario_of_the_twin_is_text_like_any_other(tenant: TenantClient, as_form: bool) -> None:
+    said = "[scenario: silent_edit]  animate this"
+    field = uploads.field_part("instruction", said)
+    response = send_form(tenant, field) if as_form else tenant.submit(instruction=said)
+    assert response.json()["instructions"] == [said]
+
+
 def test_what_curl_f_sends_makes_a_job_with_its_files_in_order(tenant: TenantClient, gateway: RunningGateway) -> None:
     response = send_form(
         tenant,

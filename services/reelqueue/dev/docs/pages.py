@@ -12,6 +12,7 @@ from reelqueue.dev.docs.commands import commands_page
 from reelqueue.dev.docs.deliveries import event_table, schedule_table
 from reelqueue.dev.docs.errors import errors_page
 from reelqueue.dev.docs.metrics import metrics_table
+from reelqueue.dev.docs.scenarios import scenario_table
 from reelqueue.dev.docs.settings import env_example, settings_page
 from reelqueue.dev.docs.statuses import status_page
 
@@ -32,6 +33,7 @@ PAGES: Final[Pages] = MappingProxyType(
 BLOCKS: Final[Blocks] = MappingProxyType(
     {
         "docs/operations.md": {"metrics": metrics_table},
+        "docs/scenarios.md": {"scenarios": scenario_table},
         "docs/webhooks.md": {"events": event_table, "schedule": schedule_table},
     }
 )
