@@ -30,6 +30,7 @@ class GatewaySettings(BaseModel):
     """The HTTP API."""
 
     json_body_bytes: int = Field(1_048_576, gt=0, description="Largest JSON body, in bytes.")
+    batch_body_bytes: int = Field(16_777_216, gt=0, description="Largest body of a batch, in bytes.")
     max_body_s: float = Field(120.0, gt=0, description="A body that takes longer than this gets 408.")
     max_wait_s: int = Field(60, ge=0, description="Longest wait that `Prefer: wait=N` may ask for, in seconds.")
     sse_ping_s: float = Field(15.0, gt=0, description="Seconds between pings on an event stream.")

@@ -24,6 +24,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "progress": job.progress,
         "step": _step(job),
         "project": job.project_id,
+        "batch": job.batch_id,
         "version": job.version,
         "instructions": list(job.instructions),
         "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],

@@ -68,6 +68,7 @@ class NewJob:
     retried_from: str | None = None
     version: int | None = None
     """The version of the project's draft to export. Such a job waits for no other of its project."""
+    batch_id: str | None = None
     idempotency: IdempotencyKey | None = None
 
 
@@ -85,6 +86,7 @@ class JobFilter:
 
     status: frozenset[Status] = frozenset()
     project_id: str | None = None
+    batch_id: str | None = None
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     created_after: datetime | None = None

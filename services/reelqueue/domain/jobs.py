@@ -108,6 +108,8 @@ class EventType(enum.StrEnum):
     """The raw clip of a two-stage generation is there; finishing touches follow."""
     EXPORTED = "job.exported"
     """One of several outputs is done or has failed."""
+    BATCH_COMPLETED = "batch.completed"
+    """The last job of a batch has ended. Told after that job's own end."""
 
 
 EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({s: EventType(f"job.{s}") for s in Status})
@@ -264,6 +266,7 @@ class Job:
     answers: tuple[Answer, ...] = ()
     moves: int = 0
     """How many verdicts were written. Tells a repeat of a write from the next one; events are counted by themselves."""
+    batch_id: str | None = None
     version: int | None = None
     """The version of the project's draft to export; `None`: the draft as the last turn left it."""
     exports: tuple[Export, ...] = ()

@@ -23,13 +23,16 @@ class NewMessage:
     payload: str = field(repr=False)
 
 
-def messages_for(job: Job, event: JobEvent, subscribers: Mapping[str, Iterable[str]]) -> tuple[NewMessage, ...]:
+def messages_for(
+    job: Job, event: JobEvent, subscribers: Mapping[str, Iterable[str]], *, batch_url: str | None = None
+) -> tuple[NewMessage, ...]:
     """The messages an event makes: one for each endpoint that wants it, and one for the job's own `webhook_url`.
 
-    `subscribers` maps endpoint ids to their event patterns. A per-job URL gets the terminal event only.
+    `subscribers` maps endpoint ids to their event patterns. A per-job URL gets the terminal event only; `batch_url` is
+    the one of the batch whose end is told.
     """
     endpoints = [endpoint for endpoint, patterns in subscribers.items() if wants(patterns, event.type)]
-    own_url = job.webhook_url if event.type in TERMINAL_EVENTS else None
+    own_url = job.webhook_url if event.type in TERMINAL_EVENTS else batch_url
     if not endpoints and own_url is None:
         return ()
     payload = webhook_payload(job, event)

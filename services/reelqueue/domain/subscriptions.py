@@ -10,9 +10,10 @@ from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType
 DEFAULT_EVENT_TYPES: Final = tuple(sorted(TERMINAL_EVENTS))
 """What an endpoint gets when it does not say: how each job ended."""
 
-PATTERNS: Final = frozenset({"*", "job.*", *EventType})
+PATTERNS: Final = frozenset({"*", "job.*", "batch.*", *EventType})
 
 
 def wants(patterns: Iterable[str], event: EventType) -> bool:
-    """Whether one of the patterns names the event: by name, `job.*` or `*`."""
-    return any(pattern in (event, "*") or (pattern == "job.*" and event.startswith("job.")) for pattern in patterns)
+    """Whether one of the patterns names the event: by name, `job.*`, `batch.*` or `*`."""
+    family = event.partition(".")[0] + ".*"
+    return any(pattern in (event, family, "*") for pattern in patterns)

@@ -22,10 +22,22 @@ from reelqueue.gateway.edge import Edge
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
-from reelqueue.gateway.routes import answers, assets, docs, events, health, jobs, projects, results, webhook_endpoints
+from reelqueue.gateway.routes import (
+    answers,
+    assets,
+    batches,
+    docs,
+    events,
+    health,
+    jobs,
+    projects,
+    results,
+    webhook_endpoints,
+)
 from reelqueue.gateway.routes import credits as credit_routes
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
+from reelqueue.jobs.batches import Batching
 from reelqueue.jobs.keep_assets import AssetKeeping
 from reelqueue.jobs.project_exports import ProjectExports
 from reelqueue.jobs.project_messages import ProjectMessages
@@ -34,7 +46,7 @@ from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
-API: Final = (jobs, answers, events, results, projects, assets, webhook_endpoints, credit_routes, health)
+API: Final = (jobs, answers, events, results, projects, batches, assets, webhook_endpoints, credit_routes, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
@@ -99,6 +111,13 @@ def build_gateway(services: GatewayServices) -> Gateway:
             answers=services.answers,
         ),
         project_views=services.project_views,
+        batching=Batching(
+            submission=submission,
+            intake=services.intake,
+            batches=services.batches,
+            cancels=services.jobs,
+            shelf=shelf,
+        ),
         retrying=JobRetry(intake=services.intake, assets=services.assets, past=services.past_jobs),
         accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),

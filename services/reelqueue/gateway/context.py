@@ -16,6 +16,7 @@ from reelqueue.gateway.cursors import Cursors
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.threads import Threads
+from reelqueue.jobs.batches import Batching
 from reelqueue.jobs.keep_assets import AssetKeeping
 from reelqueue.jobs.project_exports import ProjectExports
 from reelqueue.jobs.project_messages import ProjectMessages
@@ -41,6 +42,7 @@ class Gateway:
     project_exports: ProjectExports
     project_messages: ProjectMessages
     project_views: ProjectViews
+    batching: Batching
     accepting: Accepting
     asset_keeping: AssetKeeping
 

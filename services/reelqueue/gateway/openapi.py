@@ -14,6 +14,7 @@ from reelqueue.domain.jobs import Status
 from reelqueue.gateway.context import scope_of
 from reelqueue.gateway.problems import MEDIA_TYPE
 from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
+from reelqueue.gateway.schemas.batch_request import BatchRequest
 from reelqueue.gateway.schemas.documents import SHOWN
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
@@ -45,12 +46,13 @@ _DESCRIPTIONS: Final = {
 _ALWAYS: Final = (401, 403, 414, 431, 500, 503)
 
 
-def _header(description: str, **schema: Any) -> dict[str, Any]:
+def in_answer(description: str, **schema: Any) -> dict[str, Any]:
+    """A header of an answer."""
     return {"description": description, "schema": {**_TEXT, **schema}}
 
 
-_REQUEST_ID: Final = {"X-Request-Id": _header("Yours, if it was well formed, or ours.")}
-LOCATION: Final = {"Location": _header("Where to read it.", format="uri-reference")}
+_REQUEST_ID: Final = {"X-Request-Id": in_answer("Yours, if it was well formed, or ours.")}
+LOCATION: Final = {"Location": in_answer("Where to read it.", format="uri-reference")}
 
 
 def answer(
@@ -120,9 +122,9 @@ ACCEPTED: Final = {
         "Job",
         headers={
             **LOCATION,
-            "Retry-After": _header("Seconds to wait before asking."),
-            "Idempotent-Replayed": _header("`true` if this key had made the job before."),
-            "Preference-Applied": _header("The wait that was granted."),
+            "Retry-After": in_answer("Seconds to wait before asking."),
+            "Idempotent-Replayed": in_answer("`true` if this key had made the job before."),
+            "Preference-Applied": in_answer("The wait that was granted."),
         },
     ),
     200: answer("The job ended within the wait that was asked for.", "Job", headers=LOCATION),
@@ -163,6 +165,7 @@ LIST_JOBS: Final = operation(
             {"type": "array", "items": {"type": "string", "enum": [status.value for status in Status]}},
         ),
         in_query("project", "Jobs of this project."),
+        in_query("batch", "Jobs of this batch."),
         in_query("external_id", "Jobs of this id of yours."),
         in_query(
             "metadata",
@@ -222,8 +225,8 @@ _VIDEO: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}
 GET_RESULT: Final = operation(
     "Download the result",
     {
-        200: {**answer("The whole file.", headers={"ETag": _header("Its SHA-256.")}), "content": _VIDEO},
-        206: {**answer("A part.", headers={"Content-Range": _header("Which part.")}), "content": _VIDEO},
+        200: {**answer("The whole file.", headers={"ETag": in_answer("Its SHA-256.")}), "content": _VIDEO},
+        206: {**answer("A part.", headers={"Content-Range": in_answer("Which part.")}), "content": _VIDEO},
         304: answer("You have it already."),
     },
     problems=(404, 409, 410, 416, 422),
@@ -331,6 +334,7 @@ def _schemas() -> dict[str, Any]:
         ProjectRequest,
         ExportRequest,
         MessageRequest,
+        BatchRequest,
         AssetRequest,
         EndpointRequest,
     )

@@ -1,11 +1,21 @@
-"""The routes of projects in the OpenAPI document."""
+"""The routes of projects and batches in the OpenAPI document."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from reelqueue.gateway.errors import RequestInvalid, Violation
-from reelqueue.gateway.openapi import ACCEPT_HEADERS, ACCEPTED, LOCATION, PAGE, answer, in_query, json_body, operation
+from reelqueue.gateway.openapi import (
+    ACCEPT_HEADERS,
+    ACCEPTED,
+    LOCATION,
+    PAGE,
+    answer,
+    in_answer,
+    in_query,
+    json_body,
+    operation,
+)
 
 _BODY_PROBLEMS: Final = (400, 408, 413, 415, 422)
 
@@ -79,4 +89,37 @@ SEND_MESSAGE: Final = operation(
     parameters=ACCEPT_HEADERS[:1],
     body=json_body("MessageRequest"),
     tag="projects",
+)
+
+CREATE_BATCH: Final = operation(
+    "Submit many jobs, all or none",
+    {
+        202: answer(
+            "Accepted and committed, every job.",
+            "Batch",
+            headers={**LOCATION, "Idempotent-Replayed": in_answer("`true` if this key had made the batch before.")},
+        )
+    },
+    problems=(*_BODY_PROBLEMS, 404, 409, 507),
+    parameters=ACCEPT_HEADERS[:1],
+    body={
+        **json_body("BatchRequest"),
+        "application/jsonl": {
+            "schema": {"type": "string"},
+            "example": '{"batch": {"mode": "separate"}}\n{"instruction": "animate this photo"}\n',
+        },
+    },
+    tag="batches",
+)
+LIST_BATCHES: Final = operation(
+    "List batches", {200: answer("Newest first.", "BatchList")}, problems=(400, 422), parameters=PAGE, tag="batches"
+)
+GET_BATCH: Final = operation(
+    "Read a batch", {200: answer("As it is now.", "Batch")}, problems=(404, 422), tag="batches"
+)
+CANCEL_BATCH: Final = operation(
+    "Cancel every job of a batch that has not ended",
+    {200: answer("All its jobs have ended.", "Batch"), 202: answer("Workers were asked to stop.", "Batch")},
+    problems=(404,),
+    tag="batches",
 )

@@ -19,6 +19,7 @@ from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.spool import Spool
 from reelqueue.jobs import submit_ports
+from reelqueue.jobs.batches import BatchIntake, BatchRows
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.metrics import Metrics
@@ -86,6 +87,10 @@ class VersionRows(submit_ports.VersionRows, Protocol):
     def list(self, tenant_id: str, project_id: str, *, before: int | None, limit: int) -> list[DraftVersion]:
         """Newest first, older than the number `before`."""
         ...
+
+
+class IntakeRows(submit_ports.Intake, BatchIntake, Protocol):
+    """Commits jobs, one by one and in batches."""
 
 
 class CreditsReader(Protocol):
@@ -176,6 +181,7 @@ class GatewayLimits(Protocol):
     """`settings.gateway`."""
 
     json_body_bytes: int
+    batch_body_bytes: int
     max_body_s: float
     max_wait_s: int
     sse_ping_s: float
@@ -218,7 +224,7 @@ class GatewayServices(Protocol):
     @property
     def cursor_key(self) -> bytes: ...  # noqa: D102
     @property
-    def intake(self) -> submit_ports.Intake: ...  # noqa: D102
+    def intake(self) -> IntakeRows: ...  # noqa: D102
     @property
     def jobs(self) -> JobRows: ...  # noqa: D102
     @property
@@ -227,6 +233,8 @@ class GatewayServices(Protocol):
     def project_records(self) -> ProjectRecords: ...  # noqa: D102
     @property
     def versions(self) -> VersionRows: ...  # noqa: D102
+    @property
+    def batches(self) -> BatchRows: ...  # noqa: D102
     @property
     def project_views(self) -> ProjectViews: ...  # noqa: D102
     @property

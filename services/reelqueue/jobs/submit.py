@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewInput, NewJob
+from reelqueue.domain.projects import ProjectRecord
 from reelqueue.domain.sessions import ProjectState
 from reelqueue.errors import NotFound, ReelqueueError, StateConflict, ValidationFailed
 from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
@@ -21,6 +22,15 @@ OPERATION: Final = "jobs.create"
 """Idempotency keys are counted by tenant and operation."""
 FETCHES_AT_ONCE: Final = 4
 """Of one job. Its URLs often lead to one host, which should not see twenty of us."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the jobs of one batch have named so far, and was found to be all right."""
+
+    inputs: set[DraftInput] = field(default_factory=set)
+    urls: set[str | None] = field(default_factory=set)
+    projects: dict[str, ProjectRecord] = field(default_factory=dict)
 
 
 class JobSubmission:
@@ -73,9 +83,9 @@ class JobSubmission:
                 if earlier is not None:
                     return Accepted(job=earlier, replayed=True)
             self._check_assets(tenant_id, draft)
-            draft = self._in_project(tenant_id, draft)
+            draft = self._in_project(tenant_id, draft, {})
             self._check_destinations(draft)
-            with self._fetched(draft) as fetched:
+            with self.fetched(draft) as fetched:
                 return self._accept(tenant_id, draft, fetched=fetched, files=files, idempotency=idempotency)
 
     def plain(self, tenant_id: str, draft: JobDraft, *, key: str | None = None) -> NewJob | None:
@@ -86,7 +96,29 @@ class JobSubmission:
         if draft.inputs or draft.webhook_url is not None or draft.project is not None:
             return None
         self._check_alone(draft, ())
-        return _new_job(tenant_id, draft, (), _idempotency(key, draft, ()))
+        return new_job(tenant_id, draft, (), _idempotency(key, draft, ()))
+
+    def checked(self, tenant_id: str, draft: JobDraft, seen: Seen) -> JobDraft:
+        """The draft of one job among many, with what its project says of it.
+
+        What another one named before is not looked up again. Raises what `submit` raises before it fetches.
+        """
+        self._check_alone(draft, ())
+        unseen = tuple(one for one in draft.inputs if one not in seen.inputs)
+        if any(one.asset_id is not None for one in unseen):
+            self._check_assets(tenant_id, draft)
+        draft = self._in_project(tenant_id, draft, seen.projects)
+        webhook_url = None if draft.webhook_url in seen.urls else draft.webhook_url
+        self._check_destinations(replace(draft, inputs=unseen, webhook_url=webhook_url))
+        seen.inputs.update(unseen)
+        seen.urls.add(draft.webhook_url)
+        return draft
+
+    def check_destination(self, url: str | None, pointer: str) -> None:
+        """That a URL that is to be called later may be called. Raises with this pointer."""
+        if url is not None:
+            with _pointing_to(pointer):
+                self._egress.check(url)
 
     def _check_alone(self, draft: JobDraft, files: Sequence[ReceivedFile]) -> None:
         """What needs nobody else to be decided."""
@@ -107,30 +139,28 @@ class JobSubmission:
             place, _ = named[int((error.pointer or "/0").removeprefix("/"))]
             raise NotFound(pointer=f"/inputs/{place}") from error
 
-    def _in_project(self, tenant_id: str, draft: JobDraft) -> JobDraft:
+    def _in_project(self, tenant_id: str, draft: JobDraft, known: dict[str, ProjectRecord]) -> JobDraft:
         """The draft with what its project says of it. Raises NotFound, and StateConflict where its session is gone."""
         if draft.project is None:
             return draft
         if not is_id(draft.project, "project"):
             raise NotFound(pointer="/project")
         with _pointing_to("/project"):
-            project = self._projects.find(tenant_id, draft.project)
+            project = known.get(draft.project) or self._projects.find(tenant_id, draft.project)
+            known[draft.project] = project
             if project.state is ProjectState.LOST:
                 raise StateConflict("The session of this project is gone; its versions can still be exported.")
         return replace(draft, language=draft.language or project.language)
 
     def _check_destinations(self, draft: JobDraft) -> None:
         """That what is to be called later may be called. A URL that we fetch now is checked by fetching it."""
-        if draft.webhook_url is not None:
-            with _pointing_to("/webhook_url"):
-                self._egress.check(draft.webhook_url)
+        self.check_destination(draft.webhook_url, "/webhook_url")
         for place, one in enumerate(draft.inputs):
-            if one.by_upstream and one.url is not None:
-                with _pointing_to(f"/inputs/{place}"):
-                    self._egress.check(one.url)
+            if one.by_upstream:
+                self.check_destination(one.url, f"/inputs/{place}")
 
     @contextmanager
-    def _fetched(self, draft: JobDraft) -> Iterator[dict[int, ReceivedFile]]:
+    def fetched(self, draft: JobDraft) -> Iterator[dict[int, ReceivedFile]]:
         """The files at the URLs that are ours to fetch, by place; discarded at the end unless they were kept."""
         wanted = [(place, one) for place, one in enumerate(draft.inputs) if one.url is not None and not one.by_upstream]
         if not wanted:
@@ -169,7 +199,7 @@ class JobSubmission:
         arrived = (*fetched.values(), *files)
         with self._shelf.keeping(tenant_id, arrived) as kept:
             inputs = _new_inputs(draft, fetched_places=tuple(fetched), kept=kept)
-            accepted = self._intake.accept(_new_job(tenant_id, draft, inputs, idempotency))
+            accepted = self._intake.accept(new_job(tenant_id, draft, inputs, idempotency))
             # A replayed job has rows already: they name these files, or other bytes that a URL gave then.
             if not accepted.replayed:
                 kept.named()
@@ -194,9 +224,10 @@ def _new_inputs(draft: JobDraft, *, fetched_places: Sequence[int], kept: Kept) -
     return (*listed, *(NewInput(asset=asset) for asset in uploaded))
 
 
-def _new_job(
+def new_job(
     tenant_id: str, draft: JobDraft, inputs: tuple[NewInput, ...], idempotency: IdempotencyKey | None
 ) -> NewJob:
+    """The job of a draft that passed every check, with its inputs as they came."""
     return NewJob(
         tenant_id=tenant_id,
         instructions=draft.instructions,

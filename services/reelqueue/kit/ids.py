@@ -16,6 +16,7 @@ PREFIXES: Final = {
     "project": "prj_",
     "asset": "ast_",
     "job": "job_",
+    "batch": "bat_",
     "event": "evt_",
     "webhook_endpoint": "whe_",
     "message": "msg_",

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from reelqueue.domain.batches import NewBatch
 from reelqueue.domain.documents import billing_json, policies_json
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import (
@@ -26,13 +27,15 @@ from reelqueue.domain.jobs import (
     WaitingReason,
 )
 from reelqueue.domain.messages import webhook_payload
+from reelqueue.domain.projects import NewProject
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError
 from reelqueue.kit.clock import Clock, rfc3339
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
+from reelqueue.store.project_records import add_project
 from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
 from reelqueue.store.storable import dumps
-from reelqueue.store.tables import assets, idempotency_keys, jobs
+from reelqueue.store.tables import assets, batches, idempotency_keys, jobs
 from reelqueue.store.violations import refusing
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -50,7 +53,8 @@ WITH given AS MATERIALIZED (
         id text, tenant_id text, instructions jsonb, outputs jsonb, language text, metadata jsonb, external_id text,
         customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
         operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text,
-        policies jsonb, project_id text, instruction_index integer, retried_from text, version integer)
+        policies jsonb, project_id text, instruction_index integer, retried_from text, version integer,
+        batch_id text)
 ), keyed AS (
     INSERT INTO idempotency_keys (tenant_id, operation, key, fingerprint, job_id, created_at, expires_at)
     SELECT tenant_id, operation, idempotency_key, fingerprint, id, created_at, created_at + CAST(:lifetime AS interval)
@@ -62,9 +66,10 @@ WITH given AS MATERIALIZED (
 ), made AS (
     INSERT INTO jobs (id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
                       finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from,
-                      version)
+                      version, batch_id)
     SELECT id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
-           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, version
+           finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, version,
+           batch_id
     FROM accepted
     RETURNING id
 ), brought AS (
@@ -143,6 +148,45 @@ class JobIntake:
             for new, row in zip(news, rows, strict=True)
         ]
 
+    def accept_batch(self, batch: NewBatch, news: Sequence[NewJob]) -> tuple[str, bool]:
+        """Commit the jobs of a batch, all or none; the batch's id, and whether it was there before.
+
+        Those of one project run in their order. The first job carries the idempotency key of the whole. Raises as
+        `accept` does; then nothing was made.
+        """
+        for _ in range(3):
+            made = self._insert_batch(batch, news)
+            if made is not None:
+                return made, False
+            assert news[0].idempotency is not None
+            earlier = self.replay(news[0].tenant_id, news[0].idempotency)
+            if earlier is not None and earlier.batch_id is not None:
+                return earlier.batch_id, True
+        raise AssertionError("an idempotency key was neither free nor taken, three times")
+
+    def _insert_batch(self, batch: NewBatch, news: Sequence[NewJob]) -> str | None:
+        tenant_id, batch_id = news[0].tenant_id, new_id("batch")
+        with refusing(_ASSET_GONE), self._database.transaction() as connection:
+            project_id = batch.project_id
+            if project_id is None and batch.mode == "one_project":
+                project_id = add_project(connection, tenant_id, NewProject(name=batch.name, language=news[0].language))
+            busy = self._busy([replace(news[0], project_id=project_id)])
+            connection.execute(insert(batches).values(**_batch_row(batch, batch_id, tenant_id, project_id, len(news))))
+            brought = {i.asset for new in news for i in new.inputs if i.asset is not None}
+            ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
+            kept = {asset: _keep(connection, tenant_id, asset) for asset in ordered}
+            # Within a millisecond ids are in no order; a project's jobs run in the order of theirs.
+            names = sorted(new_id("job") for _ in news)
+            rows = []
+            for name, new in zip(names, news, strict=True):
+                inputs = tuple(NewInput(asset_id=kept[i.asset]) if i.asset is not None else i for i in new.inputs)
+                whole = replace(new, inputs=inputs, batch_id=batch_id, project_id=project_id)
+                rows.append(self._row(whole, busy=self._waits(whole, busy), job_id=name))
+            if names[0] in _insert(connection, rows):
+                return batch_id
+            connection.rollback()
+        return None
+
     def replay(self, tenant_id: str, idempotency: IdempotencyKey) -> Job | None:
         """The job that this key made within its lifetime, if any. An expired key is deleted on the way.
 
@@ -216,9 +260,10 @@ class JobIntake:
             connection.rollback()
         return None
 
-    def _row(self, new: NewJob, *, busy: bool = False) -> _Row:
+    def _row(self, new: NewJob, *, busy: bool = False, job_id: str | None = None) -> _Row:
         now = self._clock.now()
         job = _job_of(new, now, WaitingReason.PROJECT if busy else WaitingReason.TURN)
+        job = job if job_id is None else replace(job, id=job_id)
         event = JobEvent(
             id=new_id("event"),
             job_id=job.id,
@@ -234,6 +279,21 @@ class JobIntake:
 def _insert(connection: Connection, rows: Sequence[_Row]) -> frozenset[str]:
     parameters = {"jobs": dumps([row.given for row in rows]), "lifetime": KEY_LIFETIME}
     return frozenset(row.id for row in connection.execute(_ACCEPT, parameters))
+
+
+def _batch_row(batch: NewBatch, batch_id: str, tenant_id: str, project_id: str | None, count: int) -> dict[str, Any]:
+    return {
+        "id": batch_id,
+        "tenant_id": tenant_id,
+        "mode": batch.mode,
+        "project_id": project_id,
+        "name": batch.name,
+        "metadata": dict(batch.metadata),
+        "external_id": batch.external_id,
+        "webhook_url": batch.webhook_url,
+        "jobs": count,
+        "open": count,
+    }
 
 
 def _keep(connection: Connection, tenant_id: str, new: NewAsset) -> str:
@@ -273,6 +333,7 @@ def _job_of(new: NewJob, now: datetime, reason: WaitingReason = WaitingReason.TU
         billing=Billing(),
         retried_from=new.retried_from,
         version=new.version,
+        batch_id=new.batch_id,
         attempt=0,
         event_seq=1,
         lease_epoch=0,
@@ -316,4 +377,5 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "instruction_index": job.instruction_index,
         "retried_from": job.retried_from,
         "version": job.version,
+        "batch_id": job.batch_id,
     }

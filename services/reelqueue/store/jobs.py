@@ -105,6 +105,8 @@ def _conditions(narrow: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(jobs.c.status.in_(sorted(narrow.status)))
     if narrow.project_id is not None:
         conditions.append(jobs.c.project_id == narrow.project_id)
+    if narrow.batch_id is not None:
+        conditions.append(jobs.c.batch_id == narrow.batch_id)
     if narrow.external_id is not None:
         conditions.append(jobs.c.external_id == narrow.external_id)
     if narrow.metadata:

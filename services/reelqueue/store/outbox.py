@@ -7,12 +7,14 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy import Connection, RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from reelqueue.domain.batches import batch_document
 from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType, JobEvent
 from reelqueue.domain.messages import messages_for
 from reelqueue.kit.ids import new_id
+from reelqueue.store.batch_rows import close_one
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.storable import dumps
 from reelqueue.store.tables import jobs, webhook_endpoints
@@ -55,12 +57,17 @@ CHANGED = (*JOB_COLUMNS, SUBSCRIBERS, func.now().label("moment"))
 
 
 def announce(
-    connection: Connection, row: RowMapping, what: EventType, data: Mapping[str, Any] = MappingProxyType({})
+    connection: Connection,
+    row: RowMapping,
+    what: EventType,
+    data: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    batch_url: str | None = None,
 ) -> None:
     """Write the event of a change just made, and its messages; wake whoever listens once the transaction commits.
 
     `row` is what the change returned (`CHANGED`); its `event_seq` is the event's number. The end of a job makes room
-    under its tenant's cap, so it also gives the tenant its flag back.
+    under its tenant's cap, so it also gives the tenant its flag back; and it is counted in the job's batch.
     """
     job = job_from(row)
     event = JobEvent(
@@ -72,6 +79,7 @@ def announce(
         data=data,
         created_at=row["moment"],
     )
+    messages = messages_for(job, event, row["subscribers"] or {}, batch_url=batch_url)
     parameters = {
         "id": event.id,
         "job_id": event.job_id,
@@ -81,6 +89,18 @@ def announce(
         "data": dumps(dict(data)),
         "created_at": event.created_at,
         "terminal": what in TERMINAL_EVENTS,
-        "messages": dumps([asdict(one) for one in messages_for(job, event, row["subscribers"] or {})]),
+        "messages": dumps([asdict(message) for message in messages]),
     }
     connection.execute(_WRITE, parameters)
+    if what in TERMINAL_EVENTS and job.batch_id is not None:
+        _count(connection, job.id, job.batch_id)
+
+
+def _count(connection: Connection, job_id: str, batch_id: str) -> None:
+    ended = close_one(connection, batch_id)
+    if ended is None:
+        return
+    following = update(jobs).where(jobs.c.id == job_id).values(event_seq=jobs.c.event_seq + 1).returning(*CHANGED)
+    row = connection.execute(following).mappings().one()
+    data = {"batch": batch_document(ended)}
+    announce(connection, row, EventType.BATCH_COMPLETED, data, batch_url=ended.webhook_url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
@@ -32,6 +32,22 @@ _LIVE: ColumnElement[Any] = (
 _COLUMNS = (*projects.c, _NEWEST, _LIVE)
 
 
+def add_project(connection: Connection, tenant_id: str, new: NewProject) -> str:
+    """The id of a new project, without a session yet; in the caller's transaction."""
+    statement = insert(projects).values(
+        id=new_id("project"),
+        tenant_id=tenant_id,
+        state=ProjectState.NEW,
+        name=new.name,
+        language=new.language,
+        metadata=dict(new.metadata),
+        external_id=new.external_id,
+        customer=new.customer,
+    )
+    made: str = connection.execute(statement.returning(_P.id)).scalar_one()
+    return made
+
+
 class ProjectRecords:
     """A tenant's projects, whoever made them."""
 
@@ -40,18 +56,8 @@ class ProjectRecords:
 
     def create(self, tenant_id: str, new: NewProject) -> ProjectRecord:
         """A new project, without a session yet."""
-        statement = insert(projects).values(
-            id=new_id("project"),
-            tenant_id=tenant_id,
-            state=ProjectState.NEW,
-            name=new.name,
-            language=new.language,
-            metadata=dict(new.metadata),
-            external_id=new.external_id,
-            customer=new.customer,
-        )
         with self._database.statement() as connection:
-            made: str = connection.execute(statement.returning(_P.id)).scalar_one()
+            made = add_project(connection, tenant_id, new)
         return self.find(tenant_id, made)
 
     def find(self, tenant_id: str, project_id: str) -> ProjectRecord:

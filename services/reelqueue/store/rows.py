@@ -95,6 +95,7 @@ def job_from(row: RowMapping) -> Job:
         billing=Billing(**row["billing"]),
         retried_from=row["retried_from"],
         version=row["version"],
+        batch_id=row["batch_id"],
         attempt=row["attempt"],
         event_seq=row["event_seq"],
         lease_epoch=row["lease_epoch"],

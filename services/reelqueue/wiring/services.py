@@ -36,6 +36,7 @@ from reelqueue.settings import Settings
 from reelqueue.store.answers import Answers
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
+from reelqueue.store.batches import Batches
 from reelqueue.store.blob_names import BlobNames
 from reelqueue.store.claims import Claims
 from reelqueue.store.deliveries import Deliveries
@@ -170,6 +171,11 @@ class Services:
     def project_records(self) -> ProjectRecords:
         """Projects as their owners see them."""
         return ProjectRecords(self.database)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Jobs that were accepted together."""
+        return Batches(self.database)
 
     @cached_property
     def versions(self) -> Versions:

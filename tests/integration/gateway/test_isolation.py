@@ -32,6 +32,7 @@ def theirs(other_tenant: TenantClient) -> dict[str, str]:
         "job_id": other_tenant.job()["id"],
         "asset_id": other_tenant.post("/v1/assets", content=form.body, headers=headers).json()["data"][0]["id"],
         "project_id": other_tenant.post("/v1/projects").json()["id"],
+        "batch_id": other_tenant.post("/v1/batches", json={"jobs": [{"instruction": "x"}]}).json()["id"],
         "endpoint_id": other_tenant.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9/"}).json()["id"],
     }
 
@@ -42,7 +43,7 @@ BODIES = {
 }
 """What a route reads before it looks for the thing."""
 
-NEVER = {"job_id": "job_", "asset_id": "ast_", "endpoint_id": "whe_", "project_id": "prj_"}
+NEVER = {"job_id": "job_", "asset_id": "ast_", "endpoint_id": "whe_", "project_id": "prj_", "batch_id": "bat_"}
 
 
 def test_every_route_with_an_id_answers_alike(
@@ -75,7 +76,7 @@ def test_every_route_with_an_id_answers_alike(
 
 
 def test_lists_show_ones_own_only(tenant: TenantClient, theirs: dict[str, str]) -> None:
-    for path in ("/v1/jobs", "/v1/projects", "/v1/assets", "/v1/webhook-endpoints"):
+    for path in ("/v1/jobs", "/v1/projects", "/v1/batches", "/v1/assets", "/v1/webhook-endpoints"):
         assert tenant.get(path).json()["data"] == []
 
 

@@ -11,6 +11,7 @@ _BETWEEN = {
     EventType.PROGRESS: "a running turn said something, or is still at work after two more minutes",
     EventType.PREVIEW_READY: "the first clip of a generation is on the timeline",
     EventType.EXPORTED: "one of several outputs is done or has failed",
+    EventType.BATCH_COMPLETED: "the last job of a batch has ended; it stands among that job's events",
 }
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -32,7 +33,7 @@ def event_table() -> str:
         when = became.get(kind) or _BETWEEN[kind]
         final, default = kind in TERMINAL_EVENTS, kind in DEFAULT_EVENT_TYPES
         rows.append([f"`{kind}`", when, "yes" if final else "", "yes" if default else ""])
-    return table(["type", "when", "the last one of a job", "sent if you do not choose"], rows)
+    return table(["type", "when", "a job's end", "sent if you do not choose"], rows)
 
 
 def _span(seconds: int) -> str:

@@ -95,6 +95,7 @@ async def list_jobs(call: Call) -> Response:
     narrow = JobFilter(
         status=frozenset(Status(word) for word in query.words("status", [status.value for status in Status])),
         project_id=query.label("project"),
+        batch_id=query.label("batch"),
         external_id=query.label("external_id"),
         metadata=query.prefixed("metadata"),
         created_after=query.moment("created_after"),
@@ -117,6 +118,7 @@ def _filters(narrow: JobFilter) -> Filters:
     """What the cursor is bound to."""
     single = {
         "project": narrow.project_id,
+        "batch": narrow.batch_id,
         "external_id": narrow.external_id,
         "created_after": None if narrow.created_after is None else rfc3339(narrow.created_after),
         "created_before": None if narrow.created_before is None else rfc3339(narrow.created_before),

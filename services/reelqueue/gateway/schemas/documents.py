@@ -154,6 +154,7 @@ class Job(Document):
     progress: Annotated[int, Field(ge=0, le=100)]
     step: Step | None
     project: str | None
+    batch: str | None
     version: int | None = Field(description="The version of the project that is exported, where one was chosen.")
     instructions: list[str]
     inputs: list[JobInput]
@@ -388,6 +389,36 @@ class Credits(Document):
     link: str | None = Field(description="Where a person gets more.")
 
 
+class Batch(Document):
+    """Jobs that were accepted together. It is `completed` when the last of them has ended, however they ended."""
+
+    id: str
+    object: Literal["batch"]
+    status: Literal["queued", "running", "completed"]
+    mode: Literal["separate", "one_project"]
+    project: str | None
+    name: str | None
+    jobs: int
+    counts: dict[Status, int]
+    progress: Annotated[int, Field(ge=0, le=100)]
+    metadata: dict[str, str]
+    external_id: str | None
+    webhook_url: str | None
+    cancel_requested_at: Moment | None
+    created_at: Moment
+    finished_at: Moment | None
+    links: dict[Literal["self", "jobs", "cancel"], Path | None]
+
+
+class BatchList(Document):
+    """One page of batches, newest first."""
+
+    object: Literal["list"]
+    data: list[Batch]
+    has_more: bool
+    next_cursor: str | None
+
+
 class Deed(Document):
     """What was done for one step of a message."""
 
@@ -460,6 +491,8 @@ SHOWN: tuple[type[BaseModel], ...] = (
     VersionList,
     ClaimLink,
     Message,
+    Batch,
+    BatchList,
     Credits,
     Health,
     Readiness,

@@ -1,5 +1,6 @@
 """Every table. The migrations make them; `alembic check` holds the two together."""
 
+from reelqueue.store.tables.batches import batches
 from reelqueue.store.tables.credits import credit_entries
 from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
 from reelqueue.store.tables.metadata import metadata
@@ -11,6 +12,7 @@ from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_
 __all__ = [
     "api_keys",
     "assets",
+    "batches",
     "credit_entries",
     "draft_versions",
     "former_sessions",

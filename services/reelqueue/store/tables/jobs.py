@@ -45,6 +45,7 @@ jobs = Table(
     Column("policies", JSONB, nullable=False, server_default=EMPTY_OBJECT),
     Column("retried_from", Text, ForeignKey("jobs.id")),
     Column("version", Integer),
+    Column("batch_id", Text, ForeignKey("batches.id")),
     # Where it stands.
     Column("progress", Integer, nullable=False, server_default=text("0")),
     Column("waiting", JSONB(none_as_null=True)),
@@ -133,6 +134,8 @@ Index(
     postgresql_where=text("admitted_at IS NOT NULL AND dispatch <> 'done'"),
 )
 Index("ix_jobs_finish_by", jobs.c.finish_by, postgresql_where=text("finish_by IS NOT NULL AND dispatch = 'idle'"))
+
+Index("ix_jobs_batch_id", jobs.c.batch_id, postgresql_where=jobs.c.batch_id.is_not(None))
 
 job_inputs = Table(
     "job_inputs",
