@@ -1,0 +1,85 @@
+"""Which fault strikes which call: one cell each, over everything that the twin knows and the engine calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from nemotwin.mishaps import CATALOG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that the engine makes, and what has to be the case for it to make it."""
+
+    endpoint: str
+    passing: int = 0
+    """How many calls of the same kind go well before."""
+    also: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+    """Other faults without which it would not be made: endpoint, name, parameters."""
+    anonymous: bool = False
+    """The tenant brings no token of its own."""
+    cancels: bool = False
+    """The owner cancels while the export runs."""
+
+
+_NO_URL: Final = ("render_submit", "completed_without_url", {"polls": 1000})
+
+CALLS: Final[Mapping[str, Call]] = MappingProxyType(
+    {
+        "anonymous_token": Call(endpoint="anonymous_token", anonymous=True),
+        "anonymous_token again": Call(
+            endpoint="anonymous_token", passing=1, anonymous=True, also=(("run_sse", "token_expires", {}),)
+        ),
+        "create_session": Call(endpoint="create_session"),
+        "upload": Call(endpoint="upload"),
+        "credits before": Call(endpoint="credits"),
+        "state before": Call(endpoint="state"),
+        "run_sse": Call(endpoint="run_sse"),
+        "credits after": Call(endpoint="credits", passing=2),
+        "state after": Call(endpoint="state", passing=2),
+        "state for the export": Call(endpoint="state", passing=3),
+        "render_submit": Call(endpoint="render_submit"),
+        "render_status": Call(endpoint="render_status"),
+        "render_status at the end": Call(endpoint="render_status", passing=5),
+        "render_download": Call(endpoint="render_download", also=(_NO_URL,)),
+        "render_cancel": Call(endpoint="render_cancel", cancels=True),
+        "cdn": Call(endpoint="cdn"),
+    }
+)
+"""By the name of the endpoint and, where the engine makes the call at several places, of the place.
+
+Between the looks before and after a turn lies the one at its first clip. `claim_token` is never called.
+"""
+
+_BRIEF: Final = 5e-8
+"""Fifty milliseconds on the real clock, which is the one that a closed door goes by (`fakes.twin_time.STILL`)."""
+_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {"refused": {"seconds": _BRIEF}}
+_VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "429_retry_after": ("429", {"retry_after": "7"}),
+}
+"""Faults of the catalog under other parameters, where the contract names both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One fault at one call."""
+
+    fault: str
+    call: str
+    armed: str
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.fault} at {self.call}"
+
+
+def cells() -> Iterator[Cell]:
+    """All of them, call by call."""
+    faults = {name: (name, _PARAMETERS.get(name, {})) for name in CATALOG} | _VARIANTS
+    for call, what in CALLS.items():
+        for fault, (armed, parameters) in faults.items():
+            if what.endpoint in CATALOG[armed].endpoints:
+                yield Cell(fault=fault, call=call, armed=armed, parameters=parameters)
