@@ -30,20 +30,22 @@ _NO_URL: Final = ("render_submit", "completed_without_url", {"polls": 1000})
 CALLS: Final[Mapping[str, Call]] = MappingProxyType(
     {
         "anonymous_token": Call(endpoint="anonymous_token", anonymous=True),
-        "anonymous_token again": Call(
+        "anonymous_token, again": Call(
             endpoint="anonymous_token", passing=1, anonymous=True, also=(("run_sse", "token_expires", {}),)
         ),
         "create_session": Call(endpoint="create_session"),
         "upload": Call(endpoint="upload"),
-        "credits before": Call(endpoint="credits"),
-        "state before": Call(endpoint="state"),
+        "state, before the upload": Call(endpoint="state"),
+        "credits, before the turn": Call(endpoint="credits"),
+        "state, before the turn": Call(endpoint="state", passing=1),
         "run_sse": Call(endpoint="run_sse"),
-        "credits after": Call(endpoint="credits", passing=2),
-        "state after": Call(endpoint="state", passing=2),
-        "state for the export": Call(endpoint="state", passing=3),
+        "state, during the turn": Call(endpoint="state", passing=3),
+        "credits, after the turn": Call(endpoint="credits", passing=3),
+        "state, after the turn": Call(endpoint="state", passing=4),
+        "state, for the export": Call(endpoint="state", passing=5),
         "render_submit": Call(endpoint="render_submit"),
         "render_status": Call(endpoint="render_status"),
-        "render_status at the end": Call(endpoint="render_status", passing=5),
+        "render_status, at the end": Call(endpoint="render_status", passing=5),
         "render_download": Call(endpoint="render_download", also=(_NO_URL,)),
         "render_cancel": Call(endpoint="render_cancel", cancels=True),
         "cdn": Call(endpoint="cdn"),
@@ -51,8 +53,21 @@ CALLS: Final[Mapping[str, Call]] = MappingProxyType(
 )
 """By the name of the endpoint and, where the engine makes the call at several places, of the place.
 
-Between the looks before and after a turn lies the one at its first clip. `claim_token` is never called.
+`SEQUENCE` shows which of several calls is meant. `claim_token` is never called.
 """
+
+SEQUENCE: Final = (
+    "create_session",
+    *("state", "upload"),
+    *("credits", "state", "run_sse"),
+    # The agent's generator says that it has begun, then that its clip is there.
+    *("credits", "state", "credits", "state"),
+    *("credits", "state"),
+    *("state", "render_submit"),
+    *("render_status",) * 6,
+    "cdn",
+)
+"""What the upstream hears of a job that nothing happens to."""
 
 _BRIEF: Final = 5e-8
 """Fifty milliseconds on the real clock, which is the one that a closed door goes by (`fakes.twin_time.STILL`)."""

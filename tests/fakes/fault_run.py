@@ -73,7 +73,7 @@ class FaultRun:
             self._twin.fault(call.endpoint, cell.armed, after=call.passing, **cell.parameters)
         worker = self._engine.start()
         self._engine.accept(tenant)
-        between = self._cancel if call is not None and call.cancels else lambda _: None
+        between = self._cancel if call is not None and call.cancels else lambda: None
         with patient_upstream(self._engine.clock):
             course = self._engine.run(worker.runner.work, between=between)
         return self.outcome(course)
@@ -115,7 +115,9 @@ class FaultRun:
         token = None if anonymous else self._twin.control("tokens", credits=CREDITS)["token"]
         return self._engine.tenant(token)
 
-    def _cancel(self, job: Job) -> None:
+    def _cancel(self) -> None:
+        """The owner's cancel, once the export has begun."""
+        job = self._engine.job()
         submitted = bool(self._engine.services.renders.open_of(job.id))
         if job.status is Status.RENDERING and submitted and job.cancel_requested_at is None:
             self._engine.services.jobs.request_cancel(job.tenant_id, job.id)

@@ -141,10 +141,10 @@ class TwinEngine:
         self.job_id, self._synced = job.id, self.clock.monotonic()
         return job
 
-    def run(self, work: Callable[[str], object], *, between: Callable[[Job], object] = lambda _: None) -> Course:
+    def run(self, work: Callable[[str], object], *, between: Callable[[], object] = lambda: None) -> Course:
         """Dispatch the accepted job until it ends, or for `MOST_ROUNDS`: then it waits for something.
 
-        `work` answers its bells; `between` sees it after each.
+        `work` answers its bells; `between` is called after each.
         """
         course = Course(began=self.clock.monotonic())
         for _ in range(MOST_ROUNDS):
@@ -155,7 +155,7 @@ class TwinEngine:
             for bell in dispatch.mark_due(queue, 10) if admitted else dispatch.admit(10):
                 if bell.id == self.job_id:
                     work(bell.id)
-                    between(self.job())
+                    between()
         course.ended = self.clock.monotonic()
         return course
 
@@ -168,15 +168,13 @@ class TwinEngine:
         """Sleep until the job is due. Its queue, `None` once it has ended, and whether it was admitted."""
         # So that whatever the twin began is under way, and time passes for it too.
         self.clock.settle()
-        due_in = func.extract("epoch", jobs.c.due_at - func.now())
-        statement = select(due_in, jobs.c.queue, jobs.c.admitted_at, jobs.c.dispatch).where(jobs.c.id == self.job_id)
+        wait, self.claims.wait = self.claims.wait, None
+        statement = select(jobs.c.queue, jobs.c.admitted_at, jobs.c.dispatch, jobs.c.cancel_requested_at)
         with self.services.database.statement() as connection:
-            left, queue, admitted, dispatch = connection.execute(statement).one()
+            queue, admitted, dispatch, canceled = connection.execute(statement.where(jobs.c.id == self.job_id)).one()
         if dispatch == "done":
             return None, False
-        if left is not None and left > 0:
-            wait = self.claims.wait
-            assert wait is not None
+        if wait is not None and canceled is None:
             course.waits.append(wait)
             self.clock.sleep(wait.seconds)
         return Queue(queue), admitted is not None

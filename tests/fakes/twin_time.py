@@ -69,7 +69,7 @@ class TwinClock:
         end = time.monotonic() + _PATIENCE_S
         while self.next_in() is None and self._at_work:
             assert time.monotonic() < end, "the twin never comes to rest"
-            time.sleep(0.001)
+            time.sleep(0.004)
 
     def _take(self, told: dict[str, Any]) -> float | None:
         self._seconds, self._at_work = told["now"], told["at_work"]

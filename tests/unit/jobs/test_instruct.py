@@ -475,6 +475,24 @@ def test_a_balance_that_cannot_be_read_stops_nothing(bench, job):
     assert (verdict.to, verdict.learned.billing.certainty) == (Status.RENDERING, "unknown")
 
 
+@pytest.mark.parametrize("unread", [0, 1])
+def test_a_balance_that_could_not_be_read_is_asked_for_once_more(bench, job, unread):
+    balances = [balance(100), balance(60)]
+    balances.insert(unread, errors.UpstreamUnavailable())
+    bench.upstream.script("balance", *balances)
+    bench.upstream.script("state", BEFORE, AFTER)
+    billing = bench.instruct.run(job()).learned.billing
+    assert (billing.spent, billing.certainty) == (40, "inferred")
+
+
+def test_nothing_is_sent_while_the_balance_is_refused_with_a_429(bench, job):
+    bench.upstream.script("balance", errors.RateLimited(retry_after=5))
+    bench.upstream.script("state", BEFORE)
+    with pytest.raises(errors.RateLimited):
+        bench.instruct.run(job())
+    assert bench.upstream.sent == []
+
+
 # --- the session before the first turn --------------------------------------------------------------------------------
 
 
