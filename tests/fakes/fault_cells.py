@@ -91,8 +91,12 @@ class Cell:
         return f"{self.fault} at {self.call}"
 
 
-def cells() -> Iterator[Cell]:
+def cells() -> list[Cell]:
     """All of them, call by call."""
+    return list(_cells())
+
+
+def _cells() -> Iterator[Cell]:
     faults = {name: (name, _PARAMETERS.get(name, {})) for name in CATALOG} | _VARIANTS
     for call, what in CALLS.items():
         for fault, (armed, parameters) in faults.items():

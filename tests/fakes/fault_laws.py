@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from fakes.fault_run import Outcome
 from reelqueue.domain.jobs import TERMINAL_EVENTS, Status
 
+GONE = frozenset({"upstream_token_invalid", "upstream_session_lost"})
+"""Errors after which nobody can look any more: only then may a job not know what it cost."""
+TOKEN_REFUSALS = frozenset({"401", "1001", "1010", "1011"})
+"""Faults that say that the token is dead; a balance that is refused so is not asked for again."""
 OURS = frozenset({"internal_error", "poisoned"})
 """Errors that blame us."""
 
 
 def broken(outcome: Outcome, *, struck: bool = True) -> list[str]:
     """The laws that a job broke, in words."""
-    laws = (_history, _turns, _ids, _secrets, _result, _bill)
+    laws = (_history, _turns, _ids, _secrets, _result, _bill, _verdict)
     found = [said for law in laws for said in law(outcome)]
     return [*found, "the fault never struck"] if struck and not outcome.struck else found
 
@@ -83,3 +87,20 @@ def _bill(outcome: Outcome) -> Iterator[str]:
         return
     if (billing.spent, billing.at_risk) != (outcome.charged, outcome.frozen):
         yield f"the bill says {billing}; charged {outcome.charged}, reserved {outcome.frozen}"
+    if outcome.job.error is not None and outcome.job.error.spent != billing.spent:
+        yield f"the error says {outcome.job.error.spent}, the bill {billing.spent}"
+
+
+def _verdict(outcome: Outcome) -> Iterator[str]:
+    """Where the ledger knows what the turn did, and it can still be looked at, the job knows it too."""
+    job, changed = outcome.job, any(turn["changed_state"] for turn in outcome.ledger["turns"])
+    code = None if job.error is None else job.error.code
+    if code == "outcome_unknown" and changed:
+        yield "the turn did its work, and the job calls its outcome unknown"
+    told = {receipt["verdict"] for receipt in job.receipts} & {"changed", "unchanged"}
+    if told and told != {"changed" if changed else "unchanged"}:
+        yield f"the receipts say {told}, the ledger {'changed' if changed else 'unchanged'}"
+    refused = {(request["endpoint"], request["fault"]) for request in outcome.ledger["requests"]}
+    excused = code in GONE or any(("credits", fault) in refused for fault in TOKEN_REFUSALS)
+    if job.billing.certainty == "unknown" and not excused:
+        yield f"the job does not know what it cost: {job.billing}"

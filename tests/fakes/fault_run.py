@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 
+from fakes.crash_points import Point
+from fakes.crash_worker import Nursery
 from fakes.fault_cells import CALLS, Cell
 from fakes.twin import Twin
 from fakes.twin_engine import Course, TwinEngine
 from fakes.twin_time import patient_upstream
 from reelqueue.domain.jobs import Job, Status
 from reelqueue.store.tables import job_events, projects, renders, turns
+from reelqueue.wiring.worker import Worker
 
 CREDITS = 1000
 AFTERMATH_S = 7200.0
@@ -77,6 +80,34 @@ class FaultRun:
         with patient_upstream(self._engine.clock):
             course = self._engine.run(worker.runner.work, between=between)
         return self.outcome(course)
+
+    def survive(self, point: Point, nursery: Nursery) -> Outcome:
+        """The outcome of a job whose worker dies at a point, and which another worker goes on with."""
+        engine = self._engine
+        engine.clock.on_passing = lambda: None
+        tenant = self._begin(anonymous=False)
+        job = engine.accept(tenant)
+        order = {"place": point.place, "nth": point.nth, "job": job.id, "folder": str(engine.folder)}
+        database = engine.settings.database_url.get_secret_value()
+        nursery.bear({**order, "twin": self._twin.url, "database": database})
+        heir: Worker | None = None
+
+        def work(job_id: str) -> None:
+            nonlocal heir
+            if heir is not None:
+                heir.runner.work(job_id)
+                return
+            died, engine.claims.wait = nursery.ring()
+            engine.rejoin()
+            if died:
+                engine.bury()
+                heir = engine.start()
+
+        with patient_upstream(engine.clock):
+            course = engine.run(work)
+        if heir is None:
+            nursery.release()
+        return replace(self.outcome(course), struck=int(heir is not None))
 
     def outcome(self, course: Course) -> Outcome:
         """Both sides' books, once everything is over."""

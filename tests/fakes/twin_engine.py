@@ -20,11 +20,11 @@ from reelqueue.domain.jobs import Job, Queue
 from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver
 from reelqueue.files.keys import asset_key
 from reelqueue.kit.ids import new_id
-from reelqueue.kit.limits import HEARTBEAT_S
+from reelqueue.kit.limits import HEARTBEAT_S, LEASE_S, SWEEP_S
 from reelqueue.settings import Settings
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import jobs, upstream_tokens
+from reelqueue.store.tables import jobs, upstream_tokens, workers
 from reelqueue.wiring.services import Services
 from reelqueue.wiring.worker import Worker, build_worker
 
@@ -85,10 +85,10 @@ class TwinEngine:
 
     def __init__(self, settings: Settings, clock: TwinClock) -> None:
         self.clock = clock
+        self.folder = Path(settings.files.spool_dir).parent
         self.settings = settings
         self.services = Services(settings, process="faults")
         self.services.clock = clock  # type: ignore[assignment]
-        self.services.rng = random.Random(1)
         self.services.egress = EgressClient(
             EgressPolicy(allow=settings.egress_allow),
             SystemResolver(),
@@ -117,8 +117,11 @@ class TwinEngine:
 
     def start(self) -> Worker:
         """A new worker process. Its heart beats by the twin's clock, and so do its calls to the upstream."""
-        for made in ("nemo", "desk"):
-            self.services.__dict__.pop(made, None)
+        old = self.services.__dict__.pop("nemo", None)
+        if old is not None:
+            old.close()
+        self.services.__dict__.pop("desk", None)
+        self.services.rng = random.Random(1)
         worker = build_worker(self.services, node="n", queues=list(Queue), capacity=50)
         lease = worker.lease
         lease._register()
@@ -159,6 +162,18 @@ class TwinEngine:
         course.ended = self.clock.monotonic()
         return course
 
+    def rejoin(self) -> None:
+        """Another process has let time pass, and has moved the job's moments itself."""
+        self.clock.next_in()
+        self._synced = self.clock.monotonic()
+
+    def bury(self) -> None:
+        """Every worker is gone: leases run out, and the next sweep takes over what they held."""
+        self.clock.sleep(LEASE_S + SWEEP_S)
+        with self.services.database.statement() as connection:
+            connection.execute(update(workers).values(expires_at=func.now()))
+        self.services.sweep.take_over()
+
     def job(self) -> Job:
         with self.services.database.statement() as connection:
             tenant: str = connection.execute(select(jobs.c.tenant_id).where(jobs.c.id == self.job_id)).scalar_one()
@@ -169,11 +184,15 @@ class TwinEngine:
         # So that whatever the twin began is under way, and time passes for it too.
         self.clock.settle()
         wait, self.claims.wait = self.claims.wait, None
-        statement = select(jobs.c.queue, jobs.c.admitted_at, jobs.c.dispatch, jobs.c.cancel_requested_at)
+        left = func.extract("epoch", jobs.c.due_at - func.now())
+        statement = select(jobs.c.queue, jobs.c.admitted_at, jobs.c.dispatch, jobs.c.cancel_requested_at, left)
         with self.services.database.statement() as connection:
-            queue, admitted, dispatch, canceled = connection.execute(statement.where(jobs.c.id == self.job_id)).one()
+            row = connection.execute(statement.where(jobs.c.id == self.job_id)).one()
+        queue, admitted, dispatch, canceled, seconds = row
         if dispatch == "done":
             return None, False
+        if wait is None and seconds is not None and seconds > 0:
+            wait = Wait("", "", float(seconds))  # whoever wrote it did not live to tell
         if wait is not None and canceled is None:
             course.waits.append(wait)
             self.clock.sleep(wait.seconds)

@@ -1,0 +1,10 @@
+"""The page has a place for each cell."""
+
+from __future__ import annotations
+
+from fakes.fault_cells import cells
+from fakes.fault_page import PAGE, read
+
+
+def test_the_page_tells_of_each_cell_and_of_nothing_else():
+    assert set(read(PAGE.read_text())) == {(cell.call, cell.fault) for cell in cells()}
