@@ -68,7 +68,7 @@ docs: $(READY) ## Write the generated pages again.
 
 fault-table: $(READY) ## Run every fault at every call and write docs/fault-table.md again.
 	rm -rf out/fault-table
-	FAULT_TABLE=out/fault-table $(RUN) pytest --numprocesses $(WORKERS) tests/integration/faults/test_fault_cells.py
+	FAULT_TABLE=out/fault-table $(RUN) pytest --numprocesses $(WORKERS) tests/integration/faults --deselect tests/integration/faults/test_fault_page.py
 	PYTHONPATH=tests $(RUN) fakes.fault_page out/fault-table docs/fault-table.md
 
 lock: $(READY) ## Pin the dependencies again, with their hashes.

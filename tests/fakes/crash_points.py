@@ -1,4 +1,4 @@
-"""Where a worker may die: the points of `promises.md` §3 from the claim to the last write, each as a place in the code."""
+"""Where a worker may die: `promises.md` §3 from the claim to the last write, each point as a place in the code."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import sys
 import traceback
 from io import RawIOBase
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from fakes import twin_time
 from fakes.crash_points import Point
@@ -89,7 +89,7 @@ class TappedSocket(PatientSocket):
         return got
 
 
-def work(order: dict[str, Any], bells: RawIOBase, out: TextIO) -> None:
+def work(order: dict[str, Any], bells: RawIOBase) -> None:
     """One worker: answer each bell, and say which wait was written, until there are no more."""
     fuse = Fuse(Point(order["place"], order["nth"]))
     twin_time.PatientSocket = type("Armed", (TappedSocket,), {"fuse": fuse})  # type: ignore[misc]
@@ -106,7 +106,7 @@ def work(order: dict[str, Any], bells: RawIOBase, out: TextIO) -> None:
             worker.runner.work(order["job"])
             wait, engine.claims.wait = engine.claims.wait, None
             told = None if wait is None else [wait.status, wait.reason, wait.seconds]
-            print(json.dumps({"wait": told}), file=out, flush=True)
+            _tell(wait=told)
 
 
 class Nursery:
@@ -151,20 +151,29 @@ class Nursery:
 def main() -> None:
     configure_logs(process="crash", style="console", level="error")
     # Byte by byte: what is read ahead here would be kept from the child.
-    orders = open(0, "rb", buffering=0, closefd=False)
-    while order := orders.readline():
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                work(json.loads(order), orders, sys.stdout)
-                code = 0
-            except BaseException:  # noqa: BLE001 - said, and the parent hears of it by the code
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        print(json.dumps({"exit": os.waitstatus_to_exitcode(status)}), flush=True)
+    with open(0, "rb", buffering=0, closefd=False) as orders:
+        while order := orders.readline():
+            child = os.fork()
+            if child == 0:
+                _end(json.loads(order), orders)
+            _, status = os.waitpid(child, 0)
+            _tell(exit=os.waitstatus_to_exitcode(status))
+
+
+def _end(order: dict[str, Any], bells: RawIOBase) -> None:
+    code = 1
+    try:
+        work(order, bells)
+        code = 0
+    except BaseException:  # noqa: BLE001 - shown, and the parent hears of it by the code
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _tell(**what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

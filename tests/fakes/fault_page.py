@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from fakes.crash_points import POINTS
 from fakes.fault_cells import CALLS, cells
 from fakes.fault_run import Outcome
 
@@ -24,7 +28,7 @@ _HEAD: Final = """\
 <!-- Written by `make fault-table`. Do not edit. -->
 # What becomes of a job when NemoVideo misbehaves
 
-Each fault that the twin knows ([upstream.md](upstream.md)), at each call where it can strike, once, against the whole
+Each fault that the twin knows ([upstream.md](upstream.md)), once, at each call where it can strike, against the whole
 engine: one picture, one instruction that costs 100 credits, one export of 30 s. Every wait and every deadline is
 production's, in the upstream's time. `tests/integration/faults` runs all of it and holds this page to it.
 
@@ -34,9 +38,14 @@ what the ledger charged and reserves, unless it says that it does not know, whic
 session is gone.
 
 `turn` is what the upstream's ledger says of it, `charged` and `reserved` are its credits; `bill` is what the job says:
-spent, at risk, certainty. `seconds` are from acceptance to the end, `polls` how often the export was asked for.
+spent, at risk, certainty. `seconds` are from acceptance to the end, to the nearest ten, `polls` how often the export
+was asked for.
+
+The last section is of workers that die, by `os._exit`, at the points of a job's way that are numbered there; 35 s
+later, when the lease has run out and the sweep has come by, another goes on.
 """
-_COLUMNS: Final = ("faults", "job", "turn", "charged", "reserved", "bill", "seconds", "polls")
+_VALUES: Final[Mapping[Any, type]] = {"str": str, "int": int}
+_COLUMNS: Final = ("job", "turn", "charged", "reserved", "bill", "seconds", "polls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,57 +89,69 @@ class Record:
 
 
 Table = Mapping[tuple[str, str], Record]
-"""Records by call and fault."""
+"""Records by the section of the page and the name in it: the call and its fault, or `DEATHS` and the point."""
+DEATHS: Final = "A worker dies"
 
 
-def keep(folder: Path, call: str, fault: str, record: Record) -> None:
-    """Leave a record for the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{call}.{fault}.json").write_text(json.dumps({"call": call, "fault": fault, "record": asdict(record)}))
+def sections() -> Mapping[str, Sequence[str]]:
+    """What the page has a place for."""
+    named: dict[str, list[str]] = {call: [] for call in CALLS}
+    for cell in cells():
+        named[cell.call].append(cell.fault)
+    return {**named, DEATHS: list(POINTS)}
+
+
+def hold(record: Record, section: str, name: str) -> None:
+    """Compare a record with the page, or leave it for a new one where `FAULT_TABLE` says in which folder."""
+    folder = os.environ.get("FAULT_TABLE")
+    if folder is None:
+        told = _page()[section, name]
+        assert record.is_like(told), f"{record}\nthe page says {told}; `make fault-table` writes it anew"
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    left = {"section": section, "name": name, "record": asdict(record)}
+    (Path(folder) / f"{section}.{name}.json").write_text(json.dumps(left))
 
 
 def kept(folder: Path) -> Table:
     """What was left."""
     found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    return {(one["call"], one["fault"]): Record(**one["record"]) for one in found}
+    return {(one["section"], one["name"]): Record(**one["record"]) for one in found}
 
 
 def written(table: Table) -> str:
-    """The page. Faults that come to the same at a call share a row."""
+    """The page. What comes to the same in a section shares a row."""
     lines = [_HEAD]
-    for call in CALLS:
+    for section, names in sections().items():
         rows: dict[Record, list[str]] = defaultdict(list)
-        for cell in cells():
-            if cell.call == call:
-                rows[table[call, cell.fault]].append(cell.fault)
-        lines += [f"\n## {call}\n", _row(_COLUMNS), _row("---" for _ in _COLUMNS)]
-        for record, faults in sorted(rows.items(), key=lambda row: -len(row[1])):
-            lines.append(_row((" ".join(f"`{fault}`" for fault in faults), *map(str, asdict(record).values()))))
+        for name in names:
+            rows[table[section, name]].append(name)
+        first = "after" if section == DEATHS else "faults"
+        lines += [f"\n## {section}\n", _row((first, *_COLUMNS)), _row("---" for _ in (first, *_COLUMNS))]
+        for record, alike in sorted(rows.items(), key=lambda row: -len(row[1])):
+            lines.append(_row((" ".join(f"`{name}`" for name in alike), *map(str, asdict(record).values()))))
     return "\n".join(lines) + "\n"
 
 
 def read(page: str) -> Table:
     """The records of a page."""
     found: dict[tuple[str, str], Record] = {}
-    call = ""
+    section = ""
     for line in page.splitlines():
         if line.startswith("## "):
-            call = line.removeprefix("## ")
+            section = line.removeprefix("## ")
         elif line.startswith("| `"):
-            faults, job, turn, charged, reserved, bill, seconds, polls = (
-                part.strip() for part in line[1:-1].split("|")
-            )
+            names, *values = (part.strip() for part in line[1:-1].split("|"))
             record = Record(
-                job=job,
-                turn=turn,
-                charged=int(charged),
-                reserved=int(reserved),
-                bill=bill,
-                seconds=int(seconds),
-                polls=int(polls),
+                **{one.name: _VALUES[one.type](value) for one, value in zip(fields(Record), values, strict=True)}
             )
-            found |= {(call, fault.strip("`")): record for fault in faults.split()}
+            found |= {(section, name): record for name in re.findall("`([^`]+)`", names)}
     return found
+
+
+@cache
+def _page() -> Table:
+    return read(PAGE.read_text())
 
 
 def _row(values: Iterable[str]) -> str:

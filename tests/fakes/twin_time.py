@@ -116,6 +116,10 @@ class PatientSocket(socket.socket):
         end = None if self.patience is None else self.clock.monotonic() + self.patience
         gone = time.monotonic() + _PATIENCE_S
         while not self._readable(_GRACE_MS):
+            self.clock.next_in()
+            # Twice: a new connection may be accepted after the question was answered.
+            if self._readable(_GRACE_MS):
+                return
             waits = self.clock.next_in()
             if self._readable(0):
                 return

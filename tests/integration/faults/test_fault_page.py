@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fakes.fault_cells import cells
-from fakes.fault_page import PAGE, read
+from fakes.fault_page import PAGE, read, sections
 
 
 def test_the_page_tells_of_each_cell_and_of_nothing_else():
-    assert set(read(PAGE.read_text())) == {(cell.call, cell.fault) for cell in cells()}
+    assert set(read(PAGE.read_text())) == {(section, name) for section, names in sections().items() for name in names}
