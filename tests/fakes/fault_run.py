@@ -20,6 +20,15 @@ from reelqueue.store.tables import job_events, projects, renders, turns
 from reelqueue.wiring.worker import Worker
 
 CREDITS = 1000
+SETTINGS = {
+    "silent_rate": 0.0,
+    "trailing_issue_rate": 0.0,
+    "generation_seconds": (100, 100),
+    "render_seconds": (30, 30),
+    "heartbeat_seconds": 40,
+    "film_fps": 1,
+}
+"""A twin that does nothing by chance, and whose films take no time to speak of."""
 AFTERMATH_S = 7200.0
 """How long after the job's end the ledger is read: whatever still ran upstream is over by then."""
 
@@ -66,10 +75,10 @@ class FaultRun:
         self._engine = engine
         self._twin = twin
 
-    def run(self, cell: Cell | None) -> Outcome:
-        """The outcome of one cell, or of a job that nothing happens to."""
+    def run(self, cell: Cell | None, **settings: Any) -> Outcome:
+        """The outcome of one cell, or of a job that nothing happens to, with a twin of these settings."""
         call = CALLS[cell.call] if cell is not None else None
-        tenant = self._begin(anonymous=call is not None and call.anonymous)
+        tenant = self._begin(anonymous=call is not None and call.anonymous, **settings)
         if cell is not None and call is not None:
             for endpoint, fault, parameters in call.also:
                 self._twin.fault(endpoint, fault, **parameters)
@@ -139,10 +148,9 @@ class FaultRun:
             films=self._films(ledger),
         )
 
-    def _begin(self, *, anonymous: bool) -> str:
+    def _begin(self, *, anonymous: bool, **settings: Any) -> str:
         self._twin.control("reset")
-        self._twin.settings(silent_rate=0.0, trailing_issue_rate=0.0, film_fps=1)
-        self._twin.settings(generation_seconds=(100, 100), render_seconds=(30, 30), heartbeat_seconds=40)
+        self._twin.settings(**{**SETTINGS, **settings})
         token = None if anonymous else self._twin.control("tokens", credits=CREDITS)["token"]
         return self._engine.tenant(token)
 
