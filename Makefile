@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test lint types layers format unit integration e2e bench docs lock clean
+.PHONY: help setup demo dev test lint types layers format unit integration e2e bench docs fault-table lock clean
 
 ##@ Start here
 
@@ -65,6 +65,11 @@ format: $(READY) ## Format the code.
 
 docs: $(READY) ## Write the generated pages again.
 	$(RUN) reelqueue.dev.docs
+
+fault-table: $(READY) ## Run every fault at every call and write docs/fault-table.md again.
+	rm -rf out/fault-table
+	FAULT_TABLE=out/fault-table $(RUN) pytest --numprocesses $(WORKERS) tests/integration/faults --deselect tests/integration/faults/test_fault_page.py
+	PYTHONPATH=tests $(RUN) fakes.fault_page out/fault-table docs/fault-table.md
 
 lock: $(READY) ## Pin the dependencies again, with their hashes.
 	$(RUN) pip install --quiet --disable-pip-version-check uv

@@ -17,12 +17,17 @@ class Clock:
         self._base = start
         self._base_real = monotonic()
         self._speed = speed
-        self._naps: set[asyncio.Future[None]] = set()
+        self._naps: dict[asyncio.Future[None], float] = {}
 
     @property
     def speed(self) -> float:
         """How many virtual seconds pass in a real one."""
         return self._speed
+
+    @property
+    def next(self) -> float | None:
+        """How many virtual seconds from now the first sleeper wakes; `None` while nobody sleeps."""
+        return max(0.0, min(self._naps.values()) - self.now()) if self._naps else None
 
     def now(self) -> float:
         """Return the virtual time as epoch seconds."""
@@ -51,12 +56,12 @@ class Clock:
         while not future.done() and (left := due - self.now()) > 0:
             nap: asyncio.Future[None] = loop.create_future()
             alarm = loop.call_later(left / self._speed, _end, nap)
-            self._naps.add(nap)
+            self._naps[nap] = due
             try:
                 await asyncio.wait((future, nap), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 alarm.cancel()
-                self._naps.discard(nap)
+                del self._naps[nap]
         return future.done()
 
     def _shift(self, virtual: float) -> None:

@@ -34,7 +34,8 @@ first 16 hex digits of the SHA-256.
 `GET /_twin/settings`, `POST /_twin/settings {…}`
     reads or changes any field of `nemotwin.settings.Settings`.
 `GET /_twin/clock`, `POST /_twin/clock {advance}`
-    tells the virtual time and the speed; jumps ahead by virtual seconds.
+    tells the virtual time, the speed, in how many virtual seconds something is `next` to happen (`null`: nothing waits)
+    and whether a turn or a render is at work; jumps ahead by virtual seconds.
 
 A bad value is answered with 422 and `{"detail": …}`.
 """
@@ -243,8 +244,9 @@ async def change_settings(request: Request) -> Response:
 
 async def show_clock(request: Request) -> Response:
     """Show the virtual time."""
-    clock = world_of(request).clock
-    return JSONResponse({"now": clock.now(), "speed": clock.speed})
+    world = world_of(request)
+    clock, at_work = world.clock, world.turns.running > 0 or world.renders.working > 0
+    return JSONResponse({"now": clock.now(), "speed": clock.speed, "next": clock.next, "at_work": at_work})
 
 
 async def jump(request: Request) -> Response:

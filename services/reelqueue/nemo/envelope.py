@@ -10,7 +10,7 @@ import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 
 class Unreadable(ValueError):
@@ -49,11 +49,15 @@ class Refusal:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
+_DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None)
+"""Made once: `json.loads` makes a decoder of its own for each text that it is to read so."""
+
+
 def loads(data: str | bytes) -> Any:
     """JSON of an upstream. NaN and Infinity, which are not JSON, become null. Raises `Unreadable`."""
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
-        return json.loads(text, parse_constant=lambda _: None)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as exc:
         raise Unreadable("not JSON") from exc
 

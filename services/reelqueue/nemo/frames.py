@@ -205,12 +205,16 @@ def _agent_event(payload: Mapping[str, Any]) -> AgentEvent:
 
 
 def _tools(parts: list[dict[str, Any]], *keys: str) -> tuple[ToolUse, ...]:
-    uses = (use for part in parts if isinstance(use := _either(part, *keys), dict))
-    return tuple(ToolUse(_string(use, "name"), _string(use, "id") or None) for use in uses)
+    uses = [use for part in parts if isinstance(use := _either(part, *keys), dict)]
+    return tuple([ToolUse(_string(use, "name"), _string(use, "id") or None) for use in uses])
 
 
 def _either(payload: Mapping[str, Any], *keys: str) -> Any:
-    return next((payload[key] for key in keys if payload.get(key) is not None), None)
+    for key in keys:  # a generator would take longer than all the rest: it is asked for each part of each event
+        value = payload.get(key)
+        if value is not None:
+            return value
+    return None
 
 
 def _string(payload: Mapping[str, Any], key: str) -> str:

@@ -115,9 +115,10 @@ class TurnAssembler:
 
     def _agent(self, event: AgentEvent) -> list[TurnProgress]:
         if event.event_id is not None:
-            if hash(event) in self._recent:
+            known = hash(event)
+            if known in self._recent:
                 return []
-            self._recent.append(hash(event))
+            self._recent.append(known)
         author = (event.invocation, event.author, event.branch)
         shown: list[TurnProgress] = []
         for other in [key for key in self._open if key[0] != event.invocation]:

@@ -149,6 +149,7 @@ def _recipe(settings: Settings) -> Recipe:
         lag_s=steps.lag_s,
         lag_looks=steps.lag_looks,
         patience_s=steps.reconcile_patience_s / settings.speed,
+        refused_s=steps.reconcile_next_s * steps.reconcile_looks / settings.speed,
     )
 
 

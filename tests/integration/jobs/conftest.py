@@ -55,7 +55,7 @@ from reelqueue.store.workers import Workers
 
 FAST = 1e6
 """Our own waits pass at once."""
-RECIPE = Recipe(first_s=30, next_s=60, looks=5, lag_s=2, lag_looks=3, patience_s=60)
+RECIPE = Recipe(first_s=30, next_s=60, looks=5, lag_s=2, lag_looks=3, patience_s=60, refused_s=300)
 
 
 @dataclass

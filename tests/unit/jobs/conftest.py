@@ -38,7 +38,7 @@ from reelqueue.jobs.steps.upload import UploadStep
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.jobs.turn_log import TurnLog
 
-RECIPE = Recipe(first_s=30, next_s=60, looks=5, lag_s=2, lag_looks=3, patience_s=3600)
+RECIPE = Recipe(first_s=30, next_s=60, looks=5, lag_s=2, lag_looks=3, patience_s=3600, refused_s=300)
 
 
 @dataclass

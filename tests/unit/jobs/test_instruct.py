@@ -254,6 +254,13 @@ def test_the_state_may_lag_behind_a_silent_turn(bench, job):
     assert bench.upstream.sent == ["animate this"]
 
 
+def test_the_state_may_lag_behind_a_turn_that_called_tools_and_spoke(bench, job):
+    bench.upstream.script("run_turn", said("Your clip is ready.", tools=["edit_multitrack"]))
+    bench.upstream.script("state", BEFORE, BEFORE, AFTER)
+    assert bench.instruct.run(job()) == Snooze(2, WaitingReason.RECONCILE)
+    assert bench.instruct.run(job()).learned.receipt["verdict"] == "changed"
+
+
 def test_a_silent_turn_that_changed_nothing_says_so_in_the_end(bench, job):
     bench.upstream.script("run_turn", said())
     bench.upstream.script("state", BEFORE)
@@ -449,7 +456,7 @@ def test_nobody_waits_for_ever_and_the_job_then_says_that_credits_may_be_gone(be
         assert verdict.learned.receipt["texts"] == ["Done."]
 
 
-@pytest.mark.parametrize("error", [errors.SessionNotFound(), errors.TokenRejected(), errors.UpstreamForbidden()])
+@pytest.mark.parametrize("error", [errors.SessionNotFound(), errors.TokenRejected()])
 @pytest.mark.parametrize("heard", [False, True])
 def test_a_session_that_cannot_be_looked_at_after_a_paid_turn_may_have_cost_something(bench, job, error, heard):
     sent(bench)
@@ -460,6 +467,23 @@ def test_a_session_that_cannot_be_looked_at_after_a_paid_turn_may_have_cost_some
     assert verdict.cause is error
     assert verdict.learned.billing.certainty == "unknown"
     assert bench.upstream.sessions == 0
+
+
+@pytest.mark.parametrize("error", [errors.UpstreamForbidden(), errors.UpstreamRequestInvalid()])
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_refused_look_at_a_paid_turn_is_made_again_for_a_while(bench, job, error, heard):
+    sent(bench)
+    if heard:
+        bench.turns.finish(bench.world.claim(), 0, said("Done."))
+    bench.upstream.script("state", error)
+    assert bench.instruct.run(job()) == Snooze(60, WaitingReason.UPSTREAM_DOWN, detail=error.code)
+    waiting = Waiting(reason=WaitingReason.UPSTREAM_DOWN, since=bench.clock.now())
+    bench.clock.forward(299)
+    assert isinstance(bench.instruct.run(job(waiting=waiting)), Snooze)
+    bench.clock.forward(2)
+    verdict = bench.instruct.run(job(waiting=waiting))
+    assert verdict.cause is error
+    assert verdict.learned.billing.certainty == "unknown"
 
 
 def test_a_429_while_looking_waits_as_told(bench, job):
@@ -473,6 +497,24 @@ def test_a_balance_that_cannot_be_read_stops_nothing(bench, job):
     bench.upstream.script("state", BEFORE, AFTER)
     verdict = bench.instruct.run(job())
     assert (verdict.to, verdict.learned.billing.certainty) == (Status.RENDERING, "unknown")
+
+
+@pytest.mark.parametrize("unread", [0, 1])
+def test_a_balance_that_could_not_be_read_is_asked_for_once_more(bench, job, unread):
+    balances = [balance(100), balance(60)]
+    balances.insert(unread, errors.UpstreamUnavailable())
+    bench.upstream.script("balance", *balances)
+    bench.upstream.script("state", BEFORE, AFTER)
+    billing = bench.instruct.run(job()).learned.billing
+    assert (billing.spent, billing.certainty) == (40, "inferred")
+
+
+def test_nothing_is_sent_while_the_balance_is_refused_with_a_429(bench, job):
+    bench.upstream.script("balance", errors.RateLimited(retry_after=5))
+    bench.upstream.script("state", BEFORE)
+    with pytest.raises(errors.RateLimited):
+        bench.instruct.run(job())
+    assert bench.upstream.sent == []
 
 
 # --- the session before the first turn --------------------------------------------------------------------------------

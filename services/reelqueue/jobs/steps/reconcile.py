@@ -21,13 +21,22 @@ from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import TurnEnd, TurnReport
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Retry, Snooze, Verdict
 from reelqueue.domain.versions import version_of
-from reelqueue.errors import CreditsExhausted, NoTimeline, OutcomeUnknown, SessionNotFound, UpstreamError
+from reelqueue.errors import (
+    CreditsExhausted,
+    NoTimeline,
+    OutcomeUnknown,
+    SessionNotFound,
+    TokenRejected,
+    UpstreamError,
+)
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.observe import Observer
 from reelqueue.jobs.ports import TurnStore, Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.clock import Clock
 
+GONE = (TokenRejected, SessionNotFound, OutcomeUnknown)
+"""After these nobody can look any more."""
 MOST_LOOKS = 20
 """However restless the session is: after this many looks what is there counts."""
 
@@ -36,7 +45,8 @@ MOST_LOOKS = 20
 class Recipe:
     """The waits, in seconds, and how many looks without a change are enough.
 
-    `patience_s`: how long, from the sending on, an upstream that does not answer is asked again.
+    `patience_s`: how long, from the sending on, an upstream that does not answer is asked again. `refused_s`: how long,
+    from the first time, one that refuses the look.
     """
 
     first_s: float
@@ -45,6 +55,7 @@ class Recipe:
     lag_s: float
     lag_looks: int
     patience_s: float
+    refused_s: float
 
 
 class Reconciler:
@@ -109,11 +120,16 @@ class Reconciler:
         return Snooze(self._recipe.next_s, WaitingReason.RECONCILE)
 
     def _unseen(self, claim: Claim, turn: Turn, error: UpstreamError) -> Verdict:
-        """The look failed. Worth another while it may pass; else the job ends, and may have cost what nobody saw."""
+        """The look failed. Worth another while it may pass; else the job ends, and may have cost what nobody saw.
+
+        A refusal of the look is met again for as long as a broken stream is looked after: the turn is paid for, and
+        looking is free.
+        """
         verdict = verdict_on(error)
         if isinstance(verdict, Snooze):
             return verdict
-        if isinstance(verdict, Retry) and self._is_patient(turn):
+        may_pass = self._is_patient(turn) if isinstance(verdict, Retry) else self._may_be_met_again(claim.job, error)
+        if may_pass:
             return Snooze(self._recipe.next_s, WaitingReason.UPSTREAM_DOWN, detail=error.code)
         if turn.state is TurnState.SENDING:
             self._turns.give_up(claim, turn.position)
@@ -124,16 +140,26 @@ class Reconciler:
         assert turn.sent_at is not None
         return (self._clock.now() - turn.sent_at).total_seconds() < self._recipe.patience_s
 
+    def _may_be_met_again(self, job: Job, error: UpstreamError) -> bool:
+        if isinstance(error, GONE):
+            return False
+        waiting = job.waiting
+        if waiting is None or waiting.reason is not WaitingReason.UPSTREAM_DOWN:
+            return True
+        return (self._clock.now() - waiting.since).total_seconds() < self._recipe.refused_s
+
     def _conclude(self, claim: Claim, project: Project, turn: Turn) -> Verdict:
         """What a turn did that was heard to its end. A silent one is settled by the state, which may lag (§6.2).
 
+        So may the state of one that called tools and spoke: before its change shows, it seems to have done nothing.
         A stream may also close at once while the work goes on: as long as more credits are reserved than before, a
         silent turn is not over.
         """
         now = self._observer.look(project)
         report = turn.report
         silent = report is not None and not report.texts and self._failure(report) is None
-        if silent and now.digest == turn.before.digest and turn.observations < self._recipe.lag_looks:
+        acted = silent or (report is not None and bool(report.tools) and self._failure(report) is None)
+        if acted and now.digest == turn.before.digest and turn.observations < self._recipe.lag_looks:
             self._turns.observe(claim, turn.position, now)
             return Snooze(self._recipe.lag_s, WaitingReason.RECONCILE)
         if silent and _still_running(turn.before, now) and turn.observations < MOST_LOOKS:
