@@ -16,7 +16,7 @@ from fakes.twin import Twin
 from fakes.twin_engine import Course, TwinEngine
 from fakes.twin_time import patient_upstream
 from reelqueue.domain.jobs import Job, Status
-from reelqueue.store.tables import job_events, projects, renders, turns
+from reelqueue.store.tables import former_sessions, job_events, projects, renders, turns
 from reelqueue.wiring.worker import Worker
 
 CREDITS = 1000
@@ -131,9 +131,14 @@ class FaultRun:
             events = connection.execute(
                 select(job_events.c.seq, job_events.c.type).where(job_events.c.job_id == job.id).order_by("seq")
             ).all()
-            sessions = connection.execute(
+            present = connection.execute(
                 select(projects.c.session_id, projects.c.state).where(projects.c.tenant_id == job.tenant_id)
-            ).all()
+            )
+            sessions = [(row.session_id, row.state) for row in present]
+            former = connection.execute(
+                select(former_sessions.c.session_id).where(former_sessions.c.tenant_id == job.tenant_id)
+            ).scalars()
+            sessions += [(name, "creating" if name is None else "lost") for name in former]
             ours = connection.execute(select(renders.c.id).where(renders.c.job_id == job.id)).scalars().all()
             sent = connection.execute(select(turns.c.state).where(turns.c.job_id == job.id)).scalars().all()
         return Outcome(
@@ -141,7 +146,7 @@ class FaultRun:
             course=course,
             ledger=ledger,
             events=tuple((row.seq, row.type) for row in events),
-            sessions=tuple((row.session_id, row.state) for row in sessions),
+            sessions=tuple(sessions),
             renders=frozenset(ours),
             turns=tuple(sent),
             struck=armed[-1]["struck"] if armed else 0,
