@@ -24,25 +24,30 @@ WITH held AS MATERIALIZED (
     SELECT tenant_id FROM jobs WHERE id = :job_id AND lease_epoch = :epoch AND lease_owner = :owner FOR UPDATE
 ), newest AS (
     SELECT number, digest FROM draft_versions WHERE project_id = :project_id ORDER BY number DESC LIMIT 1
+), wanted AS (
+    SELECT CASE WHEN EXISTS (SELECT FROM newest) THEN :digest <> (SELECT digest FROM newest)
+                ELSE :exportable END AS yes
 ), kept AS (
     INSERT INTO draft_versions
         (project_id, number, tenant_id, job_id, position, digest, draft, timeline, facts, exportable)
     SELECT :project_id, coalesce((SELECT number FROM newest), 0) + 1, tenant_id,
            CASE WHEN CAST(:position AS integer) >= 0 THEN :job_id END, nullif(CAST(:position AS integer), -1),
            :digest, :draft, CAST(:timeline AS jsonb), CAST(:facts AS jsonb), :exportable
-    FROM held
-    WHERE CASE WHEN EXISTS (SELECT FROM newest) THEN :digest <> (SELECT digest FROM newest) ELSE :exportable END
+    FROM held WHERE (SELECT yes FROM wanted)
+    ON CONFLICT DO NOTHING
     RETURNING number
 )
-SELECT coalesce((SELECT number FROM kept), (SELECT number FROM newest)) AS number FROM held
+SELECT coalesce((SELECT number FROM kept), (SELECT number FROM newest)) AS number,
+       EXISTS (SELECT FROM kept) OR NOT (SELECT yes FROM wanted) AS settled
+FROM held
 """)
 
 
 def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
     """Keep a draft, unless it is the newest version already; the number it has. `None`: there is nothing in it yet.
 
-    The job's row stays locked until the transaction ends: of two workers that believe to hold the job one waits.
-    Raises `ClaimLost`.
+    The job's row stays locked until the transaction ends. Where somebody else took the number meanwhile, the next one is
+    taken. Raises `ClaimLost`.
     """
     parameters = {
         "job_id": claim.job.id,
@@ -56,11 +61,11 @@ def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
         "facts": dumps(dict(new.facts)),
         "exportable": new.exportable,
     }
-    row = connection.execute(_KEEP, parameters).first()
-    if row is None:
-        raise ClaimLost(claim.job.id)
-    number: int | None = row.number
-    return number
+    while (row := connection.execute(_KEEP, parameters).first()) is not None:
+        if row.settled:
+            number: int | None = row.number
+            return number
+    raise ClaimLost(claim.job.id)
 
 
 class Versions:

@@ -10,8 +10,8 @@ from reelqueue.domain.sessions import ProjectState
 from reelqueue.domain.upstream import NemoSession
 from reelqueue.kit.ids import new_id
 from reelqueue.store.projects import Projects
+from reelqueue.store.tables import former_sessions, upstream_tokens
 from reelqueue.store.tables import projects as table
-from reelqueue.store.tables import upstream_tokens
 
 WORKER = "wrk_one"
 
@@ -111,3 +111,28 @@ def test_sessions_that_may_exist_without_our_knowing_are_counted(projects, board
     assert projects.unfinished() == before + 1
     projects.ready(old, session())
     assert projects.unfinished() == before
+
+
+def test_a_session_made_too_late_is_on_record_and_not_the_projects(projects, board, tenant, token, database):
+    """Two workers open the same project one after the other; the first one's answer comes last."""
+    first = projects.begin(board.held(tenant, WORKER, Status.QUEUED), token)
+    claim = board.held(tenant, WORKER, Status.QUEUED, project_id=first.id)
+    second = projects.begin(claim, token)
+    assert (second.id, second.opening) == (first.id, 2)
+    late, made = session(), session()
+    with pytest.raises(ClaimLost):
+        projects.ready(first, late)
+    assert projects.ready(second, made).session_id == made.session_id
+    with database.statement() as connection:
+        former = connection.execute(select(former_sessions).where(former_sessions.c.project_id == first.id)).one()
+    assert (former.opening, former.session_id, former.task_id) == (1, late.session_id, late.task_id)
+
+
+def test_a_lost_claim_opens_no_session_again(projects, board, tenant, token, database):
+    first = projects.begin(board.held(tenant, WORKER, Status.QUEUED), token)
+    claim = board.held(tenant, WORKER, Status.QUEUED, project_id=first.id)
+    board.steal(claim)
+    with pytest.raises(ClaimLost):
+        projects.begin(claim, token)
+    with database.statement() as connection:
+        assert connection.execute(select(table.c.openings).where(table.c.id == first.id)).scalar_one() == 1
