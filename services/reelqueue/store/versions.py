@@ -46,8 +46,8 @@ FROM held
 def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
     """Keep a draft, unless it is the newest version already; the number it has. `None`: there is nothing in it yet.
 
-    The job's row stays locked until the transaction ends. Where somebody else took the number meanwhile, the next one is
-    taken. Raises `ClaimLost`.
+    The job's row stays locked until the transaction ends. Where somebody else took the number meanwhile, the next one
+    is taken. Raises `ClaimLost`.
     """
     parameters = {
         "job_id": claim.job.id,

@@ -58,7 +58,7 @@ def test_the_second_job_of_a_project_is_not_admitted_while_the_first_is_at_work(
     admitted = [bell.id for bell in plant.dispatch.admit(10)]
     assert admitted == [first.id, other.id]
     assert plant.dispatch.admit(10) == []
-    plant.sweep.restore_flags()
+    assert plant.sweep.restore_flags() == 0
     assert plant.dispatch.admit(10) == []
     for job in (first, other):
         plant.worker.runner.work(job.id)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from fakes.job_rows import JobRows, one_database
 from fakes.upstream import balance, state
@@ -12,6 +13,7 @@ from reelqueue.domain.versions import version_of
 from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.store.project_records import ProjectRecords
+from reelqueue.store.tables import jobs
 from reelqueue.store.versions import Versions
 
 WORKER = "wrk_one"
@@ -79,6 +81,14 @@ def test_an_empty_draft_is_no_first_version_but_a_later_one(versions, tenant, pr
 
 def test_a_lost_claim_keeps_nothing(versions, board, tenant, project, claim):
     board.steal(claim)
+    with pytest.raises(ClaimLost):
+        versions.note(claim, seen(project, "a"))
+    assert numbers(versions, tenant, project) == []
+
+
+def test_an_older_claim_of_the_same_worker_keeps_nothing(versions, database, tenant, project, claim):
+    with database.statement() as connection:
+        connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(lease_epoch=jobs.c.lease_epoch + 1))
     with pytest.raises(ClaimLost):
         versions.note(claim, seen(project, "a"))
     assert numbers(versions, tenant, project) == []
