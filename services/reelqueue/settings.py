@@ -47,9 +47,21 @@ class FileSettings(BaseModel):
     )
     spool_dir: str = Field("/var/lib/reelqueue/spool", description="Local directory where uploads are received.")
     max_file_bytes: int = Field(20_000_000, gt=0, description="Largest input file (contract §4.4 names 20 MB).")
+    max_picture_bytes: int = Field(
+        100_000_000, gt=0, description="Largest picture as it is sent: over `max_file_bytes`, it is made smaller."
+    )
     max_files: int = Field(20, gt=0, le=100, description="Most inputs of one job.")
     max_pixels: int = Field(100_000_000, gt=0, description="Most pixels of an input picture.")
     max_frames: int = Field(2_000, gt=0, description="Most frames of an animated picture.")
+    jpeg_quality: int = Field(92, ge=1, le=95, description="Quality of the JPEGs that repairs make.")
+    repairs_at_once: int = Field(
+        2, gt=0, description="Pictures that one gateway repairs at once, each in a process of its own."
+    )
+    repair_wait_s: float = Field(30.0, gt=0, description="A picture that waits longer for a place gets 503.")
+    repair_s: float = Field(60.0, gt=0, description="A repair that takes longer than this has failed.")
+    repair_memory_bytes: int = Field(
+        2_147_483_648, ge=268_435_456, description="Address space of the process that repairs one picture."
+    )
     max_result_bytes: int = Field(2_000_000_000, gt=0, description="Largest result that is fetched.")
     fetch_s: float = Field(60.0, gt=0, description="Total time to fetch an input URL, in seconds.")
     download_s: float = Field(600.0, gt=0, description="Total time to fetch a result, in seconds.")

@@ -19,6 +19,7 @@ from fakes.live_customer import Customer, Customers, File, animate, create, new_
 from fakes.live_stack import LiveStack
 from fakes.live_twin import Twin
 from fakes.receivers import WebhookReceiver
+from fakes.workshops import corners, photograph, saved
 from fixtures.eventually import Eventually
 
 
@@ -135,12 +136,29 @@ def test_a_url_is_fetched_by_us_before_the_job_is_taken(
     assert len(source.asked_by) == 1
 
 
+def test_a_picture_of_another_format_is_repaired_and_the_job_says_so(
+    customer: Customer, twin: Twin, marker: str
+) -> None:
+    heic = saved(corners(640, 480), "heic")
+    with twin.settings(instant=True):
+        answer = customer.post(instruction=animate(marker), files=[("IMG_0042.HEIC", heic, "image/heic")])
+        job = customer.succeeded(answer.json()["id"])
+    assert job["inputs"][0]["repairs"] == [
+        {"kind": "converted", "from": "heic", "to": "jpg"},
+        {"kind": "renamed", "from": "IMG_0042.HEIC", "to": "IMG_0042.jpg"},
+    ]
+    asset = customer.http.get(f"/v1/assets/{job['inputs'][0]['asset']}").json()
+    (upload,) = twin.seen(marker, "uploads")["uploads"]
+    assert upload["sha256"] == asset["sha256"] != asset["source_sha256"] == hashlib.sha256(heic).hexdigest()
+    assert upload["filename"].endswith(".jpg")
+
+
 def test_a_url_can_be_left_to_the_upstream(
     customer: Customer, twin: Twin, source: _OnePicture, photo: File, marker: str
 ) -> None:
     with twin.settings(instant=True):
         job = customer.submit(instruction=animate(marker), inputs=[{"url": source.url, "fetch": "upstream"}])
-        assert job["inputs"] == [{"asset": None, "url": source.url, "uploaded": False}]
+        assert job["inputs"] == [{"asset": None, "url": source.url, "uploaded": False, "repairs": []}]
         job = customer.succeeded(job["id"])
     assert job["inputs"][0]["uploaded"] is True
     (upload,) = twin.seen(marker, "uploads")["uploads"]
@@ -254,15 +272,18 @@ def test_what_is_refused_leaves_nothing_behind(
         theirs = other.submit(instruction=create(new_marker()))
     nobody = httpx.Client(base_url=stack.base_url, trust_env=False)
     words = {"instruction": animate(marker)}
+    clip = b"\0\0\0\x18ftypmp42" + bytes(20_000_001)
+    heic = photograph("heic").replace(b"hvc1", b"zzz1")
     refused = [
         (nobody.post("/v1/jobs", json=words), 401, "authentication_required"),
         (customer.post(**words, colour="red"), 422, "validation_failed"),
         (customer.post(**words, files=[("notes.txt", b"hello", "text/plain")]), 415, "file_type_not_allowed"),
-        (customer.post(**words, files=[("photo.jpg", photo[1], "image/jpeg")]), 422, "file_content_mismatch"),
+        (customer.post(**words, files=[("photo.jpg", photo[1][:-9], "image/jpeg")]), 422, "file_content_mismatch"),
+        (customer.post(**words, files=[("photo.heic", heic, "image/heic")]), 422, "image_unreadable"),
         (customer.post(**words, inputs=["http://10.0.0.1/photo.png"]), 422, "destination_not_allowed"),
         (customer.post(**words, webhook_url="http://169.254.169.254/"), 422, "destination_not_allowed"),
         (customer.post(**words, inputs=["http://127.0.0.1:9/photo.png"]), 422, "source_unreachable"),
-        (customer.post(**words, files=[("photo.png", bytes(20_000_001), "image/png")]), 413, "file_too_large"),
+        (customer.post(**words, files=[("clip.mp4", clip, "video/mp4")]), 413, "file_too_large"),
         (customer.http.get(f"/v1/jobs/{theirs['id']}"), 404, "not_found"),
         (customer.http.post(f"/v1/jobs/{theirs['id']}/cancel"), 404, "not_found"),
     ]

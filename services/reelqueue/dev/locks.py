@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[3]
 PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "deploy/build.lock": ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"),
-        "deploy/twin.lock": ("av", "pillow", "pyyaml"),
+        "deploy/twin.lock": ("av", "pyyaml"),
     }
 )
 """What builds our wheel, and what the stand-in for NemoVideo needs beside the service's own packages."""

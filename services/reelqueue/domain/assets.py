@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from reelqueue.domain.repairs import Repair
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
@@ -27,6 +29,10 @@ class Asset:
     duration_ms: int | None
     blob_key: str
     created_at: datetime
+    source_sha256: str | None = None
+    """Of the file as it was sent; `None` if these are its bytes."""
+    repairs: tuple[Repair, ...] = ()
+    """What was done to it. Of several files with one content, to the first."""
 
     @property
     def remote_name(self) -> str:

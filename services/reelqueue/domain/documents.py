@@ -10,6 +10,7 @@ from typing import Any
 
 from reelqueue.domain.jobs import Billing, Job, JobEvent, Policies, Status
 from reelqueue.domain.outputs import RENDERED, Result
+from reelqueue.domain.repairs import repairs_json
 from reelqueue.domain.retrying import retry_from
 from reelqueue.kit.clock import rfc3339
 
@@ -27,7 +28,10 @@ def job_document(job: Job) -> dict[str, Any]:
         "batch": job.batch_id,
         "version": job.version,
         "instructions": list(job.instructions),
-        "inputs": [{"asset": i.asset_id, "url": i.url, "uploaded": i.sent} for i in job.inputs],
+        "inputs": [
+            {"asset": i.asset_id, "url": i.url, "uploaded": i.sent, "repairs": repairs_json(i.repairs)}
+            for i in job.inputs
+        ],
         "outputs": [output_json(job, index) for index in range(len(job.outputs))],
         "language": job.language,
         "receipts": [dict(receipt) for receipt in job.receipts],

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Policies, Status
 from reelqueue.domain.outputs import Output
+from reelqueue.domain.repairs import Repair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,9 @@ class NewAsset:
     height: int | None
     duration_ms: int | None
     blob_key: str
+    source_sha256: str | None = None
+    """Of the file as it was sent; `None` if these are its bytes."""
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,13 @@ class NewInput:
     url: str | None = field(default=None, repr=False)
     sent: bool = False
     """It is in the session already that the job goes on with."""
+    repairs: tuple[Repair, ...] = ()
+    """Of an asset id's file. A new file has its own."""
+
+    @property
+    def repaired(self) -> tuple[Repair, ...]:
+        """What was done to the file, whichever way it is named."""
+        return self.repairs if self.asset is None else self.asset.repairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

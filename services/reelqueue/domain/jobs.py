@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from reelqueue.domain.outputs import UNTOUCHED, Export, Output, Result
+from reelqueue.domain.repairs import Repair
 
 
 class Status(enum.StrEnum):
@@ -219,6 +220,8 @@ class JobInput:
     asset_id: str | None = None
     url: str | None = field(default=None, repr=False)
     sent: bool = False
+    repairs: tuple[Repair, ...] = ()
+    """What was done to the file before it was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

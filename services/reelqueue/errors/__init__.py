@@ -19,7 +19,7 @@
     │   ├── IdempotencyKeyInProgress   409
     │   ├── FileTypeNotAllowed         415
     │   ├── FileRefused                422  the file itself
-    │   │   ├── FileEmpty, FileContentMismatch, ImageTooManyPixels, ImageTooManyFrames
+    │   │   ├── FileEmpty, FileContentMismatch, ImageUnreadable, ImageTooManyPixels, ImageTooManyFrames
     │   ├── FileTooLarge               413
     │   ├── UrlInvalid                 422  malformed, or of a kind that is not called
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
@@ -55,6 +55,7 @@
     │   └── ResultUnusable               the finished file is missing, cut or no video
     └── GatewayError                 ours
         ├── DependencyUnavailable      503  the database does not answer
+        ├── RepairsUnavailable         503  too many pictures to repair at once
         ├── StorageFull                507
         ├── DeadlineExceeded                finish_by passed
         ├── NoUpstreamToken                 no usable token for this tenant
@@ -85,6 +86,7 @@ from reelqueue.errors.caller import (
     IdempotencyKeyReused,
     ImageTooManyFrames,
     ImageTooManyPixels,
+    ImageUnreadable,
     JsonDuplicateKey,
     JsonInvalid,
     MediaTypeNotSupported,
@@ -107,6 +109,7 @@ from reelqueue.errors.gateway import (
     InternalError,
     NoUpstreamToken,
     Poisoned,
+    RepairsUnavailable,
     StorageFull,
 )
 from reelqueue.errors.root import (
@@ -167,6 +170,7 @@ __all__ = [
     "IdempotencyKeyReused",
     "ImageTooManyFrames",
     "ImageTooManyPixels",
+    "ImageUnreadable",
     "InternalError",
     "JsonDuplicateKey",
     "JsonInvalid",
@@ -188,6 +192,7 @@ __all__ = [
     "RenderIdTaken",
     "RenderTimedOut",
     "RenderUnknown",
+    "RepairsUnavailable",
     "RequestTimedOut",
     "ResultGone",
     "ResultUnusable",

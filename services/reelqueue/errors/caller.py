@@ -138,7 +138,7 @@ class FileTypeNotAllowed(CallerError):
 
     code = "file_type_not_allowed"
     status = 415
-    fix = "Send mp4, mov, avi, webm, mkv, jpg, png, gif, webp, mp3, wav, m4a or aac."
+    fix = "Send mp4, mov, avi, webm, mkv, jpg, png, gif, webp, heic, avif, tiff, bmp, mp3, wav, m4a or aac."
 
 
 class FileRefused(CallerError):
@@ -160,6 +160,13 @@ class FileContentMismatch(FileRefused):
 
     code = "file_content_mismatch"
     fix = "Export the file again and keep the extension that fits its content."
+
+
+class ImageUnreadable(FileRefused):
+    """The picture cannot be decoded."""
+
+    code = "image_unreadable"
+    fix = "Open it in a program that shows it, and save it as PNG or JPEG."
 
 
 class ImageTooManyPixels(FileRefused):

@@ -18,6 +18,15 @@ class DependencyUnavailable(GatewayError):
     fix = "Repeat the request after `Retry-After`."
 
 
+class RepairsUnavailable(GatewayError):
+    """No picture can be repaired just now."""
+
+    code = "repairs_unavailable"
+    status = 503
+    retryable = True
+    fix = "Repeat the request after `Retry-After`, or send a JPEG or PNG."
+
+
 class StorageFull(GatewayError):
     """There is no room left for files."""
 

@@ -1,4 +1,4 @@
-"""The thirteen formats that are accepted, and what is known of a file once it was looked at."""
+"""The thirteen formats that are kept, four more that are made into one of them, and what is known of a file."""
 
 from __future__ import annotations
 
@@ -38,6 +38,24 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     }
 )
 
+REPAIRABLE: Final[Mapping[str, Format]] = MappingProxyType(
+    {
+        "heic": Format("image", "image/heic"),
+        "heif": Format("image", "image/heic"),
+        "avif": Format("image", "image/avif"),
+        "tiff": Format("image", "image/tiff"),
+        "tif": Format("image", "image/tiff"),
+        "bmp": Format("image", "image/bmp"),
+    }
+)
+"""What NemoVideo does not take, and we make a PNG or a JPEG of."""
+
+TAKEN: Final[Mapping[str, Format]] = MappingProxyType({**FORMATS, **REPAIRABLE})
+"""All that is accepted."""
+
+# Other names of the same formats, as extensions.
+_OTHER_ENDINGS: Final = frozenset({"jfif", "jpe", "m4v", "apng", "hif", "dib"})
+
 # What servers call the same formats.
 _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -58,6 +76,9 @@ _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "audio/m4a": "m4a",
         "audio/aacp": "aac",
         "audio/x-aac": "aac",
+        "image/x-ms-bmp": "bmp",
+        "image/x-bmp": "bmp",
+        "image/heif": "heic",
     }
 )
 
@@ -66,7 +87,7 @@ _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 class MediaInfo:
     """What a look at a file's headers told.
 
-    `extension` is one of `FORMATS`: the one in the file's name, or the content's own where the name had none. Width and
+    `extension` is one of `TAKEN`: the one in the file's name if it fits the content, else the content's own. Width and
     height are in pixels, `frames` is set for pictures, `duration_ms` for what plays; each is `None` where the headers
     do not say.
     """
@@ -80,10 +101,25 @@ class MediaInfo:
     duration_ms: int | None = None
 
 
+def is_ending(extension: str) -> bool:
+    """Whether it says that a file is a picture, a clip or sound of a kind that is accepted."""
+    return extension in TAKEN or extension in _OTHER_ENDINGS
+
+
+def same_format(one: str, other: str) -> bool:
+    """Whether two extensions stand for one format, as `jpg` and `jpeg` do."""
+    return one in TAKEN and other in TAKEN and TAKEN[one] == TAKEN[other]
+
+
+def usual(extension: str) -> str:
+    """The extension that stands for a format where several do: `jpg` for `jpeg`."""
+    return next(name for name, known in TAKEN.items() if known == TAKEN[extension])
+
+
 def extension_of_media_type(media_type: str | None) -> str:
     """The extension for a Content-Type as servers write it, or "" if it names none of ours."""
     bare = (media_type or "").partition(";")[0].strip().lower()
-    for extension, known in FORMATS.items():
+    for extension, known in TAKEN.items():
         if known.media_type == bare:
             return extension
     return _ALIASES.get(bare, "")

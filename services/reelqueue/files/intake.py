@@ -7,10 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 from reelqueue.egress import EgressFailed, FetchedFile, Sink
 from reelqueue.errors import FileTooLarge
-from reelqueue.files.formats import FORMATS, extension_of_media_type
+from reelqueue.files.formats import TAKEN, extension_of_media_type
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.names import extension_of
-from reelqueue.files.received import ReceivedFile, take
+from reelqueue.files.received import ReceivedFile, arriving, take
+from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
 
 FETCH_DEADLINE_S: Final = 120.0
@@ -29,22 +30,29 @@ class InputFetcher:
     """Fetches input files from the public internet. Safe to share between threads."""
 
     def __init__(
-        self, egress: Fetcher, spool: Spool, *, limits: FileLimits, deadline_s: float = FETCH_DEADLINE_S
+        self,
+        egress: Fetcher,
+        spool: Spool,
+        *,
+        limits: FileLimits,
+        workshop: Workshop,
+        deadline_s: float = FETCH_DEADLINE_S,
     ) -> None:
         self._egress = egress
         self._spool = spool
         self._limits = limits
+        self._workshop = workshop
         self._deadline_s = deadline_s
 
     def fetch(self, url: str) -> ReceivedFile:
         """The file at a URL, flushed under a temporary name that is the caller's to keep or discard.
 
-        What it must be is said by the extension in the URL's path if that is a listed one, else by the Content-Type,
-        else by the content. Raises DestinationNotAllowed, SourceUnreachable, FileTooLarge, what `inspect` raises, and
-        StorageFull; nothing is left of the file then.
+        What it is expected to be is said by the extension in the URL's path if that is a listed one, else by the
+        Content-Type; what it is, by the content. Raises DestinationNotAllowed, SourceUnreachable, FileTooLarge, what
+        `inspect` and `Workshop.mend` raise, and StorageFull; nothing is left of the file then.
         """
-        limit = self._limits.max_file_bytes
-        spooled = self._spool.receive(max_bytes=limit)
+        limit = self._limits.most_bytes
+        spooled = arriving(self._spool, self._limits)
         try:
             fetched = self._egress.fetch(url, spooled, max_bytes=limit, deadline_s=self._deadline_s)
         except EgressFailed as failed:
@@ -56,13 +64,13 @@ class InputFetcher:
             spooled.discard()
             raise
         name, extension = _named(url, fetched)
-        return take(spooled, name=name, extension=extension, limits=self._limits)
+        return take(spooled, name=name, extension=extension, limits=self._limits, workshop=self._workshop)
 
 
 def _named(url: str, fetched: FetchedFile) -> tuple[str, str]:
-    """A name for the file and the extension it must fit: from the URL, where it led to, or what the server said."""
+    """A name for the file and the extension it should have: from the URL, where it led to, or what the server said."""
     names = [unquote(urlsplit(one).path.rpartition("/")[2]) for one in (url, fetched.final_url)]
     for name in names:
-        if (extension := extension_of(name)) in FORMATS:
+        if (extension := extension_of(name)) in TAKEN:
             return name, extension
     return names[0], extension_of_media_type(fetched.media_type)

@@ -13,6 +13,8 @@ class FileLimits:
 
     max_file_bytes: int = 20_000_000
     """The smallest of the limits that NemoVideo's documents name (contract §4.4)."""
+    max_picture_bytes: int = 100_000_000
+    """A picture may come larger than `max_file_bytes`; it is then made smaller."""
     max_files: int = 20
     max_pixels: int = 100_000_000
     """Width times height of a picture."""
@@ -29,5 +31,10 @@ class FileLimits:
 
     @property
     def max_body_bytes(self) -> int:
-        """The largest multipart body: every file at its limit, and the text around them."""
-        return self.max_file_bytes * self.max_files + self.form_bytes
+        """The largest multipart body: every file at its limit, or one large picture; and the text around them."""
+        return max(self.max_file_bytes * self.max_files, self.most_bytes) + self.form_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """The most that any file may have as it comes."""
+        return max(self.max_file_bytes, self.max_picture_bytes)

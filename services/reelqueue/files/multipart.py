@@ -14,8 +14,9 @@ from reelqueue.files.delimiters import DelimiterCount
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.names import extension_of
 from reelqueue.files.part_head import boundary_of, read_part_head
-from reelqueue.files.received import ReceivedFile, ReceivedForm, take
-from reelqueue.files.sniff import check_extension
+from reelqueue.files.received import ReceivedFile, ReceivedForm, arriving, take
+from reelqueue.files.repair.workshop import Workshop
+from reelqueue.files.sniff import HEAD, check_head
 from reelqueue.files.spool import Spool, SpooledFile
 
 _STARTS: Final = (b"--", b"\r\n--")
@@ -39,12 +40,22 @@ class _FilePart:
 class MultipartReceiver:
     """Takes the body of one `multipart/form-data` request, in chunks of any size.
 
-    A file is refused by its extension when its part's headers have come, by its size while it comes, by its content
-    when all of it has come. Whatever raises, every temporary file of the form is gone then, and the receiver takes no
-    more. As a context it aborts at the end, unless `finish` has handed the files over. For one thread.
+    A file is refused by its first bytes and by its size while it comes, by the rest of its content when all of it has
+    come; then it is repaired if need be. Whatever raises, every temporary file of the form is gone then, and the
+    receiver takes no more. As a context it aborts at the end, unless `finish` has handed the files over.
+
+    For one thread.
     """
 
-    def __init__(self, content_type: str, spool: Spool, *, limits: FileLimits, file_field: str = "files") -> None:
+    def __init__(
+        self,
+        content_type: str,
+        spool: Spool,
+        *,
+        limits: FileLimits,
+        workshop: Workshop,
+        file_field: str = "files",
+    ) -> None:
         """`content_type` is the request's header. Parts named `file_field` are files, and no others may be.
 
         Raises MediaTypeNotSupported, MultipartInvalid.
@@ -52,6 +63,7 @@ class MultipartReceiver:
         boundary = boundary_of(content_type).encode("ascii")
         self._spool = spool
         self._limits = limits
+        self._workshop = workshop
         self._file_field = file_field
         self._parser = MultipartParser(
             boundary,
@@ -87,7 +99,7 @@ class MultipartReceiver:
         """Take the next bytes of the body.
 
         Raises MultipartInvalid, BodyTooLarge, ValidationFailed (too many files, a file in another field),
-        FileTypeNotAllowed, FileTooLarge, what `inspect` raises, StorageFull. The caller's mistakes in one part point
+        FileTooLarge, what `inspect` and `Workshop.mend` raise, StorageFull. The caller's mistakes in one part point
         at it: `/files/0`, or `/` and the field's name.
         """
         if self._closed:
@@ -188,15 +200,15 @@ class MultipartReceiver:
         limit = self._limits.max_files
         if len(self._files) >= limit:
             raise ValidationFailed(f"At most {limit} files are accepted.", detail={"limit_files": limit})
-        extension = extension_of(filename)
-        if extension:
-            check_extension(extension)
-        return _FilePart(filename, extension, self._spool.receive(max_bytes=self._limits.max_file_bytes))
+        return _FilePart(filename, extension_of(filename), arriving(self._spool, self._limits))
 
     def _data_comes(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         if isinstance(part, _FilePart):
+            had = part.spooled.bytes
             part.spooled.write(memoryview(data)[start:end])
+            if had < HEAD <= part.spooled.bytes:
+                check_head(part.spooled.head, part.extension)
         elif part is not None:
             self._text_comes(part, memoryview(data)[start:end])
 
@@ -211,7 +223,13 @@ class MultipartReceiver:
     def _part_ends(self) -> None:
         part = self._part
         if isinstance(part, _FilePart):
-            file = take(part.spooled, name=part.filename, extension=part.extension, limits=self._limits)
+            file = take(
+                part.spooled,
+                name=part.filename,
+                extension=part.extension,
+                limits=self._limits,
+                workshop=self._workshop,
+            )
             self._files.append(file)
         elif part is not None:
             try:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-from reelqueue.files.formats import FORMATS
+from reelqueue.files.formats import is_ending, same_format
 
 UNNAMED: Final = "file"
 MAX_BYTES: Final = 240
@@ -41,8 +41,15 @@ def extension_of(name: str) -> str:
 
 
 def with_extension(label: str, extension: str) -> str:
-    """The label, with the extension added unless it already ends in one that we know."""
-    return label if extension_of(label) in FORMATS else clean_name(f"{label}.{extension}")
+    """The label, so that it ends as its content does.
+
+    An ending of the same format stays (`.JPEG` for `jpg`), one of another is replaced, and what is no ending of ours is
+    part of the name: `v1.2` becomes `v1.2.png`.
+    """
+    stem, named = _split(label)
+    if same_format(named.lower(), extension):
+        return label
+    return clean_name(f"{stem if is_ending(named.lower()) else label}.{extension}")
 
 
 def _visible(text: str) -> str:

@@ -35,6 +35,10 @@ class RawFile(Protocol):
 
 
 OpenRaw = Callable[[Path], RawFile]
+Room = Callable[[bytes], int]
+"""The cap, in bytes, for a file that begins like this."""
+HEAD_BYTES: Final = 16
+"""How many of the first bytes are kept in memory, to tell what is coming."""
 
 
 def open_exclusive(path: Path) -> RawFile:
@@ -46,12 +50,16 @@ def open_exclusive(path: Path) -> RawFile:
 class SpooledFile:
     """One arriving file. As a context it removes its temporary file at the end, unless a store has taken it.
 
-    Not for use from several threads at once. `sha256` is hexadecimal, of the bytes so far.
+    Not for use from several threads at once. `sha256` is hexadecimal, of the bytes so far; `head` is how
+    they begin.
     """
 
-    def __init__(self, path: Path, raw: RawFile, *, max_bytes: int) -> None:
+    def __init__(self, path: Path, raw: RawFile, *, max_bytes: int, room: Room | None = None) -> None:
+        """`room` is asked once, as `max_bytes` is passed, with `head`."""
         self.path = path
         self.bytes = 0
+        self._room = room
+        self.head = b""
         self._raw: RawFile | None = raw
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
@@ -76,6 +84,7 @@ class SpooledFile:
             raise ValueError("the file is finished")
         view = memoryview(data)
         try:
+            self.head += view[: HEAD_BYTES - len(self.head)]
             self._check_room(len(view))
             self._digest.update(view)
             self.bytes += len(view)
@@ -87,6 +96,8 @@ class SpooledFile:
             raise
 
     def _check_room(self, more: int) -> None:
+        if self.bytes + more > self._max_bytes and self._room is not None:
+            self._max_bytes, self._room = max(self._max_bytes, self._room(self.head)), None
         if self.bytes + more > self._max_bytes:
             raise FileTooLarge(detail={"limit_bytes": self._max_bytes})
 
@@ -136,8 +147,11 @@ class Spool:
         self.directory = root / _TEMPORARY
         self._open_raw = open_raw
 
-    def receive(self, *, max_bytes: int) -> SpooledFile:
-        """A new empty file that takes at most so many bytes. Raises StorageFull if there is room for none."""
+    def receive(self, *, max_bytes: int, room: Room | None = None) -> SpooledFile:
+        """A new empty file that takes at most so many bytes, or as many as `room` says once it has taken those.
+
+        Raises StorageFull if there is room for none.
+        """
         path = self.directory / f"{uuid4().hex}{_SUFFIX}"
         try:
             with full_is_told():
@@ -147,7 +161,7 @@ class Spool:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             raise
-        return SpooledFile(path, raw, max_bytes=max_bytes)
+        return SpooledFile(path, raw, max_bytes=max_bytes, room=room)
 
     def sweep(self, *, older_than_s: float, now: float) -> int:
         """Remove temporary files not written to for so long, and say how many.

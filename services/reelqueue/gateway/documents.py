@@ -8,6 +8,7 @@ from typing import Any
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.credits import Credits
 from reelqueue.domain.endpoints import Endpoint
+from reelqueue.domain.repairs import repairs_json
 from reelqueue.kit.clock import rfc3339
 
 
@@ -33,6 +34,7 @@ def asset_document(asset: Asset) -> dict[str, Any]:
         "id": asset.id,
         "object": "asset",
         "sha256": asset.sha256,
+        "source_sha256": asset.source_sha256 or asset.sha256,
         "bytes": asset.bytes,
         "kind": asset.kind,
         "media_type": asset.media_type,
@@ -40,6 +42,7 @@ def asset_document(asset: Asset) -> dict[str, Any]:
         "width": asset.width,
         "height": asset.height,
         "duration_ms": asset.duration_ms,
+        "repairs": repairs_json(asset.repairs),
         "created_at": rfc3339(asset.created_at),
         "links": {"self": f"/v1/assets/{asset.id}"},
     }

@@ -60,7 +60,9 @@ async def received_form(call: Call) -> AsyncIterator[ReceivedForm]:
     """
     services = call.gateway.services
     body = Body(call, limit=services.file_limits.max_body_bytes, max_s=services.settings.gateway.max_body_s)
-    receiver = MultipartReceiver(call.headers["content-type"], services.spool, limits=services.file_limits)
+    receiver = MultipartReceiver(
+        call.headers["content-type"], services.spool, limits=services.file_limits, workshop=services.workshop
+    )
     arriving = _Arriving(receiver, call.gateway.threads)
     try:
         while data := await body.chunk():

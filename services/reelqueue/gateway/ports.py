@@ -17,6 +17,7 @@ from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
 from reelqueue.domain.versions import DraftVersion
 from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
+from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
@@ -257,6 +258,8 @@ class GatewayServices(Protocol):
     def orphan_sweep(self) -> Sweep: ...  # noqa: D102
     @property
     def file_limits(self) -> FileLimits: ...  # noqa: D102
+    @property
+    def workshop(self) -> Workshop: ...  # noqa: D102
     @property
     def egress(self) -> submit_ports.Egress: ...  # noqa: D102
     @property

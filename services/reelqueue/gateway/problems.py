@@ -18,6 +18,7 @@ from reelqueue.errors import (
     NotFound,
     RangeNotSatisfiable,
     ReelqueueError,
+    RepairsUnavailable,
     ScopeMissing,
     StorageFull,
 )
@@ -26,7 +27,12 @@ from reelqueue.gateway.responses import dumps
 
 MEDIA_TYPE: Final = "application/problem+json"
 ERRORS_PAGE: Final = "/docs/errors"
-_DEFAULT_RETRY_AFTER_S: Final = {DependencyUnavailable: 2, IdempotencyKeyInProgress: 1, StorageFull: 60}
+_DEFAULT_RETRY_AFTER_S: Final = {
+    DependencyUnavailable: 2,
+    IdempotencyKeyInProgress: 1,
+    RepairsUnavailable: 5,
+    StorageFull: 60,
+}
 
 
 def problem_document(error: ReelqueueError, *, request_id: str) -> dict[str, Any]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Final, Protocol
 
+from reelqueue.domain.assets import Asset
 from reelqueue.domain.batches import Batch, NewBatch
-from reelqueue.domain.intake import IdempotencyKey, NewInput, NewJob
+from reelqueue.domain.intake import IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Job
 from reelqueue.errors import ReelqueueError, StateConflict, ValidationFailed
 from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
-from reelqueue.jobs.shelf import Kept, Shelf
-from reelqueue.jobs.submit import JobSubmission, Seen, new_job
-from reelqueue.jobs.submit_ports import ReceivedFile
+from reelqueue.jobs.shelf import Shelf
+from reelqueue.jobs.submit import JobSubmission, Seen, named_input, new_job
 
 OPERATION: Final = "batches.create"
 """Idempotency keys are counted by tenant and operation."""
@@ -85,16 +85,20 @@ class Batching:
             earlier = self._intake.replay(tenant_id, idempotency)
             if earlier is not None and earlier.batch_id is not None:
                 return self._batches.find(tenant_id, earlier.batch_id), True
-        drafts = self._checked(tenant_id, batch, drafts)
+        seen = Seen()
+        drafts = self._checked(tenant_id, batch, drafts, seen)
         fetches = _to_fetch(drafts)
-        with _at_job(fetches), self._submission.fetched(JobDraft(instructions=(), inputs=tuple(fetches))) as files:
-            files_of = {one.url: files[place] for place, one in enumerate(fetches)}
-            with self._shelf.keeping(tenant_id, tuple(files.values())) as kept:
-                news = [_new(tenant_id, draft, files_of, kept) for draft in drafts]
-                news[0] = replace(news[0], idempotency=idempotency)
-                batch_id, replayed = self._intake.accept_batch(batch, news)
-                if not replayed:
-                    kept.named()
+        with (
+            _at_job(fetches),
+            self._submission.fetched(JobDraft(instructions=(), inputs=tuple(fetches))) as files,
+            self._shelf.keeping(tenant_id, [files[place] for place in range(len(fetches))]) as kept,
+        ):
+            fetched = {one.url: asset for one, asset in zip(fetches, kept.assets, strict=True)}
+            news = [_new(tenant_id, draft, fetched, seen.assets) for draft in drafts]
+            news[0] = replace(news[0], idempotency=idempotency)
+            batch_id, replayed = self._intake.accept_batch(batch, news)
+            if not replayed:
+                kept.named()
         return self._batches.find(tenant_id, batch_id), replayed
 
     def cancel(self, tenant_id: str, batch_id: str) -> Batch:
@@ -106,10 +110,10 @@ class Batching:
                 continue  # it ended meanwhile
         return self._batches.find(tenant_id, batch_id)
 
-    def _checked(self, tenant_id: str, batch: NewBatch, drafts: Sequence[JobDraft]) -> list[JobDraft]:
+    def _checked(self, tenant_id: str, batch: NewBatch, drafts: Sequence[JobDraft], seen: Seen) -> list[JobDraft]:
         """Each job by itself, then what they name. Names that many jobs share are looked up once."""
         self._submission.check_destination(batch.webhook_url, "/webhook_url")
-        seen, checked = Seen(), []
+        checked = []
         for place, draft in enumerate(drafts):
             with _pointing_into(f"/jobs/{place}"):
                 if batch.mode == "one_project" and draft.project is not None:
@@ -135,12 +139,9 @@ def _to_fetch(drafts: Sequence[JobDraft]) -> list[DraftInput]:
     return list(found.values())
 
 
-def _new(tenant_id: str, draft: JobDraft, files_of: dict[str | None, ReceivedFile], kept: Kept) -> NewJob:
-    places = {file.sha256: place for place, file in enumerate(files_of.values())}
+def _new(tenant_id: str, draft: JobDraft, fetched: Mapping[str | None, NewAsset], known: Mapping[str, Asset]) -> NewJob:
     inputs = tuple(
-        NewInput(asset=kept.assets[places[files_of[one.url].sha256]])
-        if one.url in files_of and not one.by_upstream
-        else NewInput(asset_id=one.asset_id, url=one.url)
+        NewInput(asset=fetched[one.url]) if one.url in fetched and not one.by_upstream else named_input(one, known)
         for one in draft.inputs
     )
     return new_job(tenant_id, draft, inputs, None)

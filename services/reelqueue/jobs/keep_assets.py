@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from reelqueue.domain.assets import Asset
 from reelqueue.errors import ReelqueueError
@@ -29,7 +30,8 @@ class AssetKeeping:
                 stack.callback(file.spooled.discard)
             self._assets.find_many(tenant_id, [])  # whether the database answers, before any file is kept
             kept = stack.enter_context(self._shelf.keeping(tenant_id, files))
-            assets = [self._assets.keep(tenant_id, new) for new in kept.assets]
+            # Known content is the asset it was, under its first label; what was done to this file is told all the same.
+            assets = [replace(self._assets.keep(tenant_id, new), repairs=new.repairs) for new in kept.assets]
             kept.named()
             return assets
 

@@ -63,7 +63,13 @@ def _new_job(old: Job, begin: Beginning, idempotency: IdempotencyKey | None) -> 
         tenant_id=old.tenant_id,
         instructions=old.instructions,
         inputs=tuple(
-            NewInput(asset_id=one.asset_id, url=one.url, sent=one.sent and begin.same_project) for one in old.inputs
+            NewInput(
+                asset_id=one.asset_id,
+                url=one.url,
+                sent=one.sent and begin.same_project,
+                repairs=one.repairs,
+            )
+            for one in old.inputs
         ),
         outputs=old.outputs,
         language=old.language,

@@ -98,4 +98,6 @@ class Shelf:
             height=file.info.height,
             duration_ms=file.info.duration_ms,
             blob_key=self._key_of(tenant_id, file.sha256),
+            source_sha256=None if file.source_sha256 == file.sha256 else file.source_sha256,
+            repairs=tuple(file.repairs),
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewInput, NewJob
 from reelqueue.domain.projects import ProjectRecord
 from reelqueue.domain.sessions import ProjectState
@@ -31,6 +32,7 @@ class Seen:
     inputs: set[DraftInput] = field(default_factory=set)
     urls: set[str | None] = field(default_factory=set)
     projects: dict[str, ProjectRecord] = field(default_factory=dict)
+    assets: dict[str, Asset] = field(default_factory=dict)
 
 
 class JobSubmission:
@@ -82,11 +84,13 @@ class JobSubmission:
                 earlier = self._intake.replay(tenant_id, idempotency)
                 if earlier is not None:
                     return Accepted(job=earlier, replayed=True)
-            self._check_assets(tenant_id, draft)
+            known = self._known_assets(tenant_id, draft)
             draft = self._in_project(tenant_id, draft, {})
             self._check_destinations(draft)
             with self.fetched(draft) as fetched:
-                return self._accept(tenant_id, draft, fetched=fetched, files=files, idempotency=idempotency)
+                return self._accept(
+                    tenant_id, draft, known=known, fetched=fetched, files=files, idempotency=idempotency
+                )
 
     def plain(self, tenant_id: str, draft: JobDraft, *, key: str | None = None) -> NewJob | None:
         """The job to commit as it is, or `None` if something must be looked up, fetched or resolved first: `submit`.
@@ -106,7 +110,7 @@ class JobSubmission:
         self._check_alone(draft, ())
         unseen = tuple(one for one in draft.inputs if one not in seen.inputs)
         if any(one.asset_id is not None for one in unseen):
-            self._check_assets(tenant_id, draft)
+            seen.assets.update(self._known_assets(tenant_id, draft))
         draft = self._in_project(tenant_id, draft, seen.projects)
         webhook_url = None if draft.webhook_url in seen.urls else draft.webhook_url
         self._check_destinations(replace(draft, inputs=unseen, webhook_url=webhook_url))
@@ -127,17 +131,18 @@ class JobSubmission:
         if draft.finish_by is not None and draft.finish_by <= self._clock.now():
             raise ValidationFailed("This time has passed.", pointer="/finish_by")
 
-    def _check_assets(self, tenant_id: str, draft: JobDraft) -> None:
-        """That each asset id is one of the tenant's. Asks the database even if there is none: see `submit`."""
+    def _known_assets(self, tenant_id: str, draft: JobDraft) -> dict[str, Asset]:
+        """The assets that are named, by id. Asks the database even if there is none: see `submit`."""
         named = [(place, one.asset_id) for place, one in enumerate(draft.inputs) if one.asset_id is not None]
         for place, asset_id in named:
             if not is_id(asset_id, "asset"):
                 raise NotFound(pointer=f"/inputs/{place}")
         try:
-            self._assets.find_many(tenant_id, [asset_id for _, asset_id in named])
+            found = self._assets.find_many(tenant_id, [asset_id for _, asset_id in named])
         except NotFound as error:
             place, _ = named[int((error.pointer or "/0").removeprefix("/"))]
             raise NotFound(pointer=f"/inputs/{place}") from error
+        return {asset.id: asset for asset in found}
 
     def _in_project(self, tenant_id: str, draft: JobDraft, known: dict[str, ProjectRecord]) -> JobDraft:
         """The draft with what its project says of it. Raises NotFound, and StateConflict where its session is gone."""
@@ -192,13 +197,14 @@ class JobSubmission:
         tenant_id: str,
         draft: JobDraft,
         *,
+        known: Mapping[str, Asset],
         fetched: dict[int, ReceivedFile],
         files: Sequence[ReceivedFile],
         idempotency: IdempotencyKey | None,
     ) -> Accepted:
         arrived = (*fetched.values(), *files)
         with self._shelf.keeping(tenant_id, arrived) as kept:
-            inputs = _new_inputs(draft, fetched_places=tuple(fetched), kept=kept)
+            inputs = _new_inputs(draft, known=known, fetched_places=tuple(fetched), kept=kept)
             accepted = self._intake.accept(new_job(tenant_id, draft, inputs, idempotency))
             # A replayed job has rows already: they name these files, or other bytes that a URL gave then.
             if not accepted.replayed:
@@ -209,16 +215,25 @@ class JobSubmission:
 def _idempotency(key: str | None, draft: JobDraft, files: Sequence[ReceivedFile]) -> IdempotencyKey | None:
     if key is None:
         return None
-    asked = fingerprint(draft, (file.sha256 for file in files))
+    # Of the bytes as they were sent: what a repair makes of them may change with the next version of a library.
+    asked = fingerprint(draft, (file.source_sha256 for file in files))
     return IdempotencyKey(operation=OPERATION, key=key, fingerprint=asked)
 
 
-def _new_inputs(draft: JobDraft, *, fetched_places: Sequence[int], kept: Kept) -> tuple[NewInput, ...]:
+def named_input(one: DraftInput, known: Mapping[str, Asset]) -> NewInput:
+    """An input that brings no file: an asset, with what was done to it when it was kept, or a URL left to NemoVideo."""
+    asset = known.get(one.asset_id or "")
+    return NewInput(asset_id=one.asset_id, url=one.url, repairs=() if asset is None else asset.repairs)
+
+
+def _new_inputs(
+    draft: JobDraft, *, known: Mapping[str, Asset], fetched_places: Sequence[int], kept: Kept
+) -> tuple[NewInput, ...]:
     """The inputs in the order they were named, then the uploaded files in the order they came."""
     fetched = dict(zip(fetched_places, kept.assets, strict=False))
     uploaded = kept.assets[len(fetched_places) :]
     listed = (
-        NewInput(asset=fetched[place]) if place in fetched else NewInput(asset_id=one.asset_id, url=one.url)
+        NewInput(asset=fetched[place]) if place in fetched else named_input(one, known)
         for place, one in enumerate(draft.inputs)
     )
     return (*listed, *(NewInput(asset=asset) for asset in uploaded))

@@ -9,6 +9,7 @@ from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewJob
 from reelqueue.domain.jobs import Job
 from reelqueue.domain.projects import ProjectRecord
+from reelqueue.domain.repairs import Repair
 from reelqueue.domain.retrying import PastJob
 from reelqueue.domain.versions import DraftVersion
 from reelqueue.errors import ReelqueueError
@@ -38,7 +39,10 @@ class MediaInfo(Protocol):
 
 
 class ReceivedFile(Protocol):
-    """A file that has arrived whole, was looked at, and is flushed under a temporary name."""
+    """A file that has arrived whole, was looked at, repaired if need be, and is flushed under a temporary name.
+
+    `sha256` is of the bytes as they are kept, `source_sha256` of those that were sent.
+    """
 
     @property
     def label(self) -> str: ...
@@ -46,6 +50,10 @@ class ReceivedFile(Protocol):
     def extension(self) -> str: ...
     @property
     def sha256(self) -> str: ...
+    @property
+    def source_sha256(self) -> str: ...
+    @property
+    def repairs(self) -> Sequence[Repair]: ...
     @property
     def bytes(self) -> int: ...
     @property

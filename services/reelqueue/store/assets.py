@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import NewAsset
+from reelqueue.domain.repairs import repairs_from
 from reelqueue.errors import NotFound, StateConflict
-from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
+from reelqueue.store.rows import asset_row
 from reelqueue.store.tables import assets, job_inputs, jobs
 from reelqueue.store.violations import no_such_tenant, refusing
 
@@ -33,7 +33,7 @@ class Assets:
         """
         statement = (
             insert(assets)
-            .values(id=new_id("asset"), tenant_id=tenant_id, **asdict(new))
+            .values(**asset_row(tenant_id, new))
             # A write that changes nothing, since `DO NOTHING` would return no row, and a look afterwards could miss it.
             .on_conflict_do_update(
                 index_elements=[_A.tenant_id, _A.sha256, _A.extension], set_={"blob_key": _A.blob_key}
@@ -105,4 +105,4 @@ def _exists(connection: Connection, tenant_id: str, condition: ColumnElement[boo
 
 
 def _asset_from(row: RowMapping) -> Asset:
-    return Asset(**row)
+    return Asset(**{**row, "repairs": repairs_from(row["repairs"])})

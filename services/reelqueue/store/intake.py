@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,12 +28,13 @@ from reelqueue.domain.jobs import (
 )
 from reelqueue.domain.messages import webhook_payload
 from reelqueue.domain.projects import NewProject
+from reelqueue.domain.repairs import repairs_json
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError
 from reelqueue.kit.clock import Clock, rfc3339
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
 from reelqueue.store.project_records import add_project
-from reelqueue.store.rows import JOB_COLUMNS, job_from, waiting_json
+from reelqueue.store.rows import JOB_COLUMNS, asset_row, job_from, waiting_json
 from reelqueue.store.storable import dumps
 from reelqueue.store.tables import assets, batches, idempotency_keys, jobs
 from reelqueue.store.violations import refusing
@@ -73,9 +74,11 @@ WITH given AS MATERIALIZED (
     FROM accepted
     RETURNING id
 ), brought AS (
-    INSERT INTO job_inputs (job_id, position, tenant_id, asset, asset_id, url, state)
-    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.asset_id, i.url, CASE WHEN i.sent THEN 'sent' ELSE 'pending' END
-    FROM accepted a, jsonb_to_recordset(a.inputs) AS i (position integer, asset_id text, url text, sent boolean)
+    INSERT INTO job_inputs (job_id, position, tenant_id, asset, asset_id, url, repairs, state)
+    SELECT a.id, i.position, a.tenant_id, i.asset_id, i.asset_id, i.url, i.repairs,
+           CASE WHEN i.sent THEN 'sent' ELSE 'pending' END
+    FROM accepted a,
+         jsonb_to_recordset(a.inputs) AS i (position integer, asset_id text, url text, sent boolean, repairs jsonb)
 ), told AS (
     INSERT INTO job_events (id, job_id, seq, tenant_id, type, created_at)
     SELECT event_id, id, 1, tenant_id, 'job.queued', created_at FROM accepted
@@ -179,8 +182,7 @@ class JobIntake:
             names = sorted(new_id("job") for _ in news)
             rows = []
             for name, new in zip(names, news, strict=True):
-                inputs = tuple(NewInput(asset_id=kept[i.asset]) if i.asset is not None else i for i in new.inputs)
-                whole = replace(new, inputs=inputs, batch_id=batch_id, project_id=project_id)
+                whole = replace(new, inputs=_named(new, kept), batch_id=batch_id, project_id=project_id)
                 rows.append(self._row(whole, busy=self._waits(whole, busy), job_id=name))
             if names[0] in _insert(connection, rows):
                 return batch_id
@@ -253,8 +255,7 @@ class JobIntake:
             # In one order, so that two requests with the same files cannot each wait for the other.
             ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
             kept = {asset: _keep(connection, new.tenant_id, asset) for asset in ordered}
-            inputs = tuple(NewInput(asset_id=kept[i.asset]) if i.asset is not None else i for i in new.inputs)
-            row = self._row(replace(new, inputs=inputs), busy=busy)
+            row = self._row(replace(new, inputs=_named(new, kept)), busy=busy)
             if row.job.id in _insert(connection, [row]):
                 return row.job
             connection.rollback()
@@ -296,11 +297,18 @@ def _batch_row(batch: NewBatch, batch_id: str, tenant_id: str, project_id: str |
     }
 
 
+def _named(new: NewJob, kept: Mapping[NewAsset, str]) -> tuple[NewInput, ...]:
+    """The job's inputs, the new files by the ids that they were kept under."""
+    return tuple(
+        one if one.asset is None else NewInput(asset_id=kept[one.asset], repairs=one.repaired) for one in new.inputs
+    )
+
+
 def _keep(connection: Connection, tenant_id: str, new: NewAsset) -> str:
     """The id of the asset with this content: the one that is there, or a new one."""
     statement = (
         insert(assets)
-        .values(id=new_id("asset"), tenant_id=tenant_id, **asdict(new))
+        .values(**asset_row(tenant_id, new))
         .on_conflict_do_update(
             index_elements=[assets.c.tenant_id, assets.c.sha256, assets.c.extension],
             set_={"blob_key": assets.c.blob_key},
@@ -343,7 +351,8 @@ def _job_of(new: NewJob, now: datetime, reason: WaitingReason = WaitingReason.TU
         started_at=None,
         finished_at=None,
         inputs=tuple(
-            JobInput(position=p, asset_id=i.asset_id, url=i.url, sent=i.sent) for p, i in enumerate(new.inputs)
+            JobInput(position=p, asset_id=i.asset_id, url=i.url, sent=i.sent, repairs=i.repaired)
+            for p, i in enumerate(new.inputs)
         ),
         policies=new.policies,
     )
@@ -369,7 +378,16 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "operation": None if key is None else key.operation,
         "idempotency_key": None if key is None else key.key,
         "fingerprint": None if key is None else key.fingerprint,
-        "inputs": [{"position": i.position, "asset_id": i.asset_id, "url": i.url, "sent": i.sent} for i in job.inputs],
+        "inputs": [
+            {
+                "position": i.position,
+                "asset_id": i.asset_id,
+                "url": i.url,
+                "sent": i.sent,
+                "repairs": repairs_json(i.repairs),
+            }
+            for i in job.inputs
+        ],
         "event_id": event.id,
         "payload": webhook_payload(job, event),
         "policies": policies_json(job.policies),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from reelqueue.domain.intake import NewAsset
 from reelqueue.domain.jobs import (
     Answer,
     Billing,
@@ -25,7 +26,9 @@ from reelqueue.domain.jobs import (
     WaitingReason,
 )
 from reelqueue.domain.outputs import Export, ExportError, Output, Result
+from reelqueue.domain.repairs import repairs_from, repairs_json
 from reelqueue.kit.clock import rfc3339
+from reelqueue.kit.ids import new_id
 from reelqueue.store.tables import job_inputs, jobs
 
 _I = job_inputs.c
@@ -35,7 +38,7 @@ INPUTS: ColumnElement[Any] = (
         func.coalesce(
             func.jsonb_agg(
                 aggregate_order_by(
-                    func.jsonb_build_array(_I.position, _I.asset, _I.url, _I.state == "sent"), _I.position
+                    func.jsonb_build_array(_I.position, _I.asset, _I.url, _I.state == "sent", _I.repairs), _I.position
                 )
             ),
             text("'[]'::jsonb"),
@@ -109,7 +112,9 @@ def job_from(row: RowMapping) -> Job:
         answers=tuple(Answer(**answer) for answer in row["answers"]),
         moves=row["moves"],
         exports=tuple(_export_from(value) for value in row["results"]),
-        inputs=tuple(JobInput(position=p, asset_id=a, url=u, sent=s) for p, a, u, s in row["inputs"]),
+        inputs=tuple(
+            JobInput(position=p, asset_id=a, url=u, sent=s, repairs=repairs_from(r)) for p, a, u, s, r in row["inputs"]
+        ),
     )
 
 
@@ -172,6 +177,16 @@ def waiting_json(waiting: Waiting | None) -> dict[str, Any] | None:
     until = None if waiting.until is None else rfc3339(waiting.until)
     since = rfc3339(waiting.since)
     return {"reason": waiting.reason.value, "since": since, "until": until, "detail": waiting.detail}
+
+
+def asset_row(tenant_id: str, new: NewAsset) -> dict[str, Any]:
+    """The columns of a new asset's row."""
+    return {
+        **{one.name: getattr(new, one.name) for one in fields(new)},
+        "id": new_id("asset"),
+        "tenant_id": tenant_id,
+        "repairs": repairs_json(new.repairs),
+    }
 
 
 def event_from(row: RowMapping) -> JobEvent:

@@ -19,6 +19,7 @@ from reelqueue.files.intake import InputFetcher
 from reelqueue.files.job_results import JobResults
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.orphans import OrphanSweep
+from reelqueue.files.repair.workshop import Workshop, WorkshopLimits
 from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
@@ -228,6 +229,7 @@ class Services:
         files = self.settings.files
         return FileLimits(
             max_file_bytes=files.max_file_bytes,
+            max_picture_bytes=files.max_picture_bytes,
             max_files=files.max_files,
             max_pixels=files.max_pixels,
             max_frames=files.max_frames,
@@ -247,6 +249,19 @@ class Services:
     def spool(self) -> Spool:
         """Where files arrive."""
         return self.storage.spool
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """Repairs pictures. One a process: it counts the places."""
+        files = self.settings.files
+        limits = WorkshopLimits(
+            at_once=files.repairs_at_once,
+            wait_s=files.repair_wait_s,
+            deadline_s=files.repair_s,
+            memory_bytes=files.repair_memory_bytes,
+            quality=files.jpeg_quality,
+        )
+        return Workshop(self.spool, limits=limits, clock=self.clock)
 
     @cached_property
     def orphan_sweep(self) -> OrphanSweep:
@@ -278,7 +293,9 @@ class Services:
     def input_fetcher(self) -> InputFetcher:
         """Fetches input URLs."""
         fetch_s = self.settings.files.fetch_s
-        return InputFetcher(self.source_egress, self.spool, limits=self.file_limits, deadline_s=fetch_s)
+        return InputFetcher(
+            self.source_egress, self.spool, limits=self.file_limits, workshop=self.workshop, deadline_s=fetch_s
+        )
 
     @cached_property
     def results(self) -> JobResults:

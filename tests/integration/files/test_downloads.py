@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from fakes import media
+from fakes.workshops import workshop
 from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver, parse_networks, tls_context
 from reelqueue.errors import FileTooLarge, ReelqueueError, ResultUnusable, SourceUnreachable, UpstreamUnavailable
 from reelqueue.files.intake import InputFetcher
@@ -78,7 +79,9 @@ def egress() -> EgressClient:
 
 @pytest.fixture
 def inputs(egress: EgressClient, tmp_path: Path) -> InputFetcher:
-    return InputFetcher(egress, Spool(tmp_path), limits=FileLimits(max_file_bytes=1_000_000), deadline_s=10)
+    spool = Spool(tmp_path)
+    limits = FileLimits(max_file_bytes=1_000_000, max_picture_bytes=1_000_000)
+    return InputFetcher(egress, spool, limits=limits, workshop=workshop(spool), deadline_s=10)
 
 
 @pytest.fixture

@@ -185,18 +185,20 @@ def test_an_oversized_body_without_a_length_is_refused_as_it_passes_the_limit(te
     assert problem["limit_bytes"] == 1_048_576
 
 
-def test_an_oversized_file_is_refused_while_it_streams(tenant: TenantClient, gateway: RunningGateway) -> None:
+@pytest.mark.parametrize(("start", "limit"), [(media.mp4(), 20_000_000), (media.png(), 100_000_000)])
+def test_an_oversized_file_is_refused_while_it_streams(
+    tenant: TenantClient, gateway: RunningGateway, start: bytes, limit: int
+) -> None:
     files = gateway.files()
-    head, _, tail = PICTURE.body.partition(b"IEND")
+    head = uploads.form(uploads.file_part("a.png", start)).body
 
     def chunks() -> Iterator[bytes]:
-        yield head
-        for _ in range(400):
+        yield head[: head.rindex(b"\r\n--")]
+        for _ in range(limit // 65_536 + 2):
             yield b"\0" * 65_536
-        yield tail
 
     response = tenant.post("/v1/jobs", content=chunks(), headers={"Content-Type": PICTURE.content_type})
-    assert_problem(response, 413, "file_too_large")
+    assert assert_problem(response, 413, "file_too_large")["limit_bytes"] == limit
     assert gateway.files() == files
 
 

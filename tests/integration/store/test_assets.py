@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, text, update
 
 from fakes.refusals import refusal
 from reelqueue.domain.intake import NewAsset
+from reelqueue.domain.repairs import Measure, Repair
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.kit.ids import new_id
 from reelqueue.store.assets import Assets
@@ -42,6 +43,19 @@ def test_an_asset_is_kept_as_it_came(assets, tenant):
     assert {name: getattr(kept, name) for name in dataclasses.asdict(PHOTO)} == dataclasses.asdict(PHOTO)
     assert kept.tenant_id == tenant
     assert assets.find(tenant, kept.id) == kept
+
+
+def test_what_was_done_to_it_is_kept(assets, tenant):
+    done = (
+        Repair("converted", "heic", "jpg"),
+        Repair("scaled", Measure(9, 4, 2), Measure(5, 2, 1)),
+        Repair("renamed", "é.heic", "é.jpg"),
+    )
+    new = dataclasses.replace(PHOTO, repairs=done, source_sha256="b" * 64)
+    kept = assets.keep(tenant, new)
+    assert (kept.repairs, kept.source_sha256) == (done, "b" * 64)
+    assert assets.find(tenant, kept.id) == kept
+    assert hash(new) == hash(dataclasses.replace(new))
 
 
 def test_the_same_content_again_is_the_same_asset_unchanged(assets, tenant):

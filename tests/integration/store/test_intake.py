@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from reelqueue.domain.documents import job_document
 from reelqueue.domain.intake import IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Status, WaitingReason
 from reelqueue.domain.outputs import Output
+from reelqueue.domain.repairs import Measure, Repair
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import is_id, new_id
@@ -88,7 +90,11 @@ def test_what_is_returned_is_what_is_kept(intake, board, tenant, database):
         new(
             tenant,
             instructions=("one", "two \U0001f3ac \u2028"),
-            inputs=(NewInput(asset_id=asset.id), NewInput(url="https://x.example/a.png")),
+            inputs=(
+                NewInput(asset_id=asset.id, repairs=(Repair("scaled", Measure(9, 4, 2), Measure(5, 2, 1)),)),
+                NewInput(url="https://x.example/a.png"),
+                NewInput(asset=replace(picture(2), repairs=(Repair("renamed", "a.jpg", "a.png"),))),
+            ),
             outputs=(Output(format="mp4", quality="low"), Output()),
             language="zh",
             metadata={"a": "b", "\u00e9": "\\u0000"},

@@ -18,6 +18,7 @@ from reelqueue.domain.jobs import (
     WaitingReason,
 )
 from reelqueue.domain.messages import messages_for, webhook_payload
+from reelqueue.domain.repairs import Measure, Repair
 
 OWN_URL = "https://hooks.example/own?key=canary"
 
@@ -133,11 +134,27 @@ def test_a_finished_job_cannot_be_canceled_by_link():
 
 
 def test_inputs_outputs_and_billing():
-    inputs = (JobInput(position=0, asset_id="ast_1", sent=True), JobInput(position=1, url="https://x.example/a.png"))
+    done = (Repair("converted", "heic", "jpg"), Repair("scaled", Measure(9, 4, 2), Measure(5, 2, 1)))
+    inputs = (
+        JobInput(position=0, asset_id="ast_1", sent=True, repairs=done),
+        JobInput(position=1, url="https://x.example/a.png"),
+    )
     shown = job_document(make_job(inputs=inputs, outputs=(), billing=Billing(spent=1.5, certainty="unknown")))
     assert shown["inputs"] == [
-        {"asset": "ast_1", "url": None, "uploaded": True},
-        {"asset": None, "url": "https://x.example/a.png", "uploaded": False},
+        {
+            "asset": "ast_1",
+            "url": None,
+            "uploaded": True,
+            "repairs": [
+                {"kind": "converted", "from": "heic", "to": "jpg"},
+                {
+                    "kind": "scaled",
+                    "from": {"bytes": 9, "width": 4, "height": 2},
+                    "to": {"bytes": 5, "width": 2, "height": 1},
+                },
+            ],
+        },
+        {"asset": None, "url": "https://x.example/a.png", "uploaded": False, "repairs": []},
     ]
     assert shown["outputs"] == []
     assert shown["billing"] == {"spent": 1.5, "at_risk": 0.0, "certainty": "unknown"}

@@ -28,7 +28,7 @@ HOSTILE = st.text(
 
 @pytest.mark.parametrize(("name", "label"), LABELS.values(), ids=LABELS)
 def test_the_label_of_the_corpus(name: str, label: str):
-    assert clean_name(name) == label
+    assert with_extension(clean_name(name), "png") == label
 
 
 @given(HOSTILE)
@@ -65,7 +65,27 @@ def test_extension(name: str, extension: str):
 
 
 @pytest.mark.parametrize(
-    ("label", "named"), [("file", "file.png"), ("a.JPG", "a.JPG"), ("image.php", "image.php.png"), ("blob", "blob.png")]
+    ("label", "extension", "named"),
+    [
+        ("file", "png", "file.png"),
+        ("v1.2", "png", "v1.2.png"),
+        ("image.php", "png", "image.php.png"),
+        ("a.PNG", "png", "a.PNG"),
+        ("a.JPG", "png", "a.png"),
+        ("a.jpeg", "jpg", "a.jpeg"),
+        ("a.JPG", "jpeg", "a.JPG"),
+        ("a.HEIC", "jpg", "a.jpg"),
+        ("a.jfif", "jpg", "a.jpg"),
+        ("a.b.tiff", "png", "a.b.png"),
+        ("clip.mov", "mp4", "clip.mp4"),
+        (".png", "jpg", "file.jpg"),
+    ],
 )
-def test_a_label_without_a_known_extension_gets_one(label: str, named: str):
-    assert with_extension(label, "png") == named
+def test_a_label_ends_as_its_content_does(label: str, extension: str, named: str):
+    assert with_extension(clean_name(label), extension) == named
+
+
+def test_a_long_label_that_gets_an_extension_stays_short():
+    label = with_extension(clean_name("中" * 500 + ".heic"), "jpg")
+    assert label.endswith("中.jpg")
+    assert len(label.encode()) <= MAX_BYTES

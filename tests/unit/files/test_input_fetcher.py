@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from fakes import media
+from fakes.workshops import workshop
+from reelqueue.domain.repairs import Repair
 from reelqueue.egress import EgressFailed, FetchedFile, Sink
 from reelqueue.errors import (
     DestinationNotAllowed,
@@ -56,13 +58,15 @@ Fetch = Callable[[str, Answer], ReceivedFile]
 @pytest.fixture
 def fetch(tmp_path: Path) -> Fetch:
     def fetched(url: str, answer: Answer) -> ReceivedFile:
-        fetcher = InputFetcher(answer, Spool(tmp_path), limits=FileLimits(max_file_bytes=5_000), deadline_s=7.0)
+        spool = Spool(tmp_path)
+        limits = FileLimits(max_file_bytes=5_000, max_picture_bytes=6_000)
+        fetcher = InputFetcher(answer, spool, limits=limits, workshop=workshop(spool), deadline_s=7.0)
         try:
             received = fetcher.fetch(url)
         except BaseException:
             assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
             raise
-        assert answer.asked == [(5_000, 7.0)]
+        assert answer.asked == [(6_000, 7.0)]
         assert received.spooled.finished
         assert received.spooled.path.read_bytes() == answer.content
         received.spooled.discard()
@@ -86,20 +90,28 @@ def fetch(tmp_path: Path) -> Fetch:
 def test_what_a_file_is_called(url: str, answer: Answer, label: str, fetch: Fetch):
     received = fetch(url, answer)
     assert received.label == label
+    sent = {one.before for one in received.repairs}
+    assert sent == ({label.removesuffix(".png")} if label == "image.php.png" else set())
     assert received.extension == label.rpartition(".")[2].lower()
 
 
 @pytest.mark.parametrize(
     ("url", "answer"),
     [
-        ("https://h/photo.jpg", Answer()),
         ("https://h/photo.jpg", Answer(b"<!doctype html>please log in", media_type="text/html")),
-        ("https://h/photo", Answer(media_type="image/jpeg")),
+        ("https://h/photo", Answer(bytes(100), media_type="image/jpeg")),
     ],
 )
-def test_content_must_be_what_the_url_or_the_server_says(url: str, answer: Answer, fetch: Fetch):
+def test_content_of_no_format_is_refused_by_what_the_url_or_the_server_says(url: str, answer: Answer, fetch: Fetch):
     with pytest.raises(FileContentMismatch):
         fetch(url, answer)
+
+
+@pytest.mark.parametrize("url", ["https://h/photo.jpg", "https://h/photo.heic"])
+def test_content_decides_what_it_is_called(url: str, fetch: Fetch):
+    received = fetch(url, Answer(media_type="image/jpeg"))
+    assert (received.label, received.extension) == ("photo.png", "png")
+    assert received.repairs == (Repair("renamed", url.rpartition("/")[2], "photo.png"),)
 
 
 def test_content_that_nobody_knows(fetch: Fetch):
@@ -108,11 +120,14 @@ def test_content_that_nobody_knows(fetch: Fetch):
 
 
 def test_a_file_over_the_limit(fetch: Fetch):
-    with pytest.raises(FileTooLarge):
-        fetch("https://h/x.png", Answer(PNG + bytes(5_000)))
-    with pytest.raises(FileTooLarge) as caught:
-        fetch("https://h/x.png", Answer(b"", failure=EgressFailed("too_large", "Content-Length")))
-    assert caught.value.detail == {"limit_bytes": 5_000}
+    for answer, limit in (
+        (Answer(media.mp4() + bytes(5_000)), 5_000),
+        (Answer(PNG + bytes(6_000)), 6_000),
+        (Answer(b"", failure=EgressFailed("too_large", "Content-Length")), 6_000),
+    ):
+        with pytest.raises(FileTooLarge) as caught:
+            fetch("https://h/x.png", answer)
+        assert caught.value.detail == {"limit_bytes": limit}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fakes import media
 from fakes.uploads import BOUNDARY, Upload, disposition, field_part, file_part, form, part
+from fakes.workshops import receiver as open_receiver
 from reelqueue.errors import (
     BodyTooLarge,
     FileContentMismatch,
@@ -24,7 +25,6 @@ from reelqueue.errors import (
     ValidationFailed,
 )
 from reelqueue.files.limits import FileLimits
-from reelqueue.files.multipart import MultipartReceiver
 from reelqueue.files.received import ReceivedForm
 from reelqueue.files.spool import Spool
 
@@ -34,7 +34,7 @@ PNG = media.png()
 
 def receive(upload: Upload, root: Path, *, limits: FileLimits = LIMITS, cuts: list[int] | None = None) -> ReceivedForm:
     edges = [0, *sorted({cut % (len(upload.body) + 1) for cut in cuts or []}), len(upload.body)]
-    with MultipartReceiver(upload.content_type, Spool(root), limits=limits) as receiver:
+    with open_receiver(upload.content_type, Spool(root), limits=limits) as receiver:
         for start, end in pairwise(edges):
             receiver.feed(upload.body[start:end])
         return receiver.finish()
@@ -150,7 +150,7 @@ def test_a_large_file_is_never_in_memory(tmp_path: Path):
     upload = form(file_part("x.png", content))
     tracemalloc.start()
     try:
-        with MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
+        with open_receiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
             for chunk in upload.chunks():
                 receiver.feed(chunk)
             received = receiver.finish()
@@ -177,7 +177,7 @@ def refused(upload: Upload, root: Path, *, limits: FileLimits = LIMITS) -> Reelq
 )
 def test_another_media_type(content_type: str, tmp_path: Path):
     with pytest.raises(MediaTypeNotSupported):
-        MultipartReceiver(content_type, Spool(tmp_path), limits=LIMITS)
+        open_receiver(content_type, Spool(tmp_path), limits=LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_another_media_type(content_type: str, tmp_path: Path):
 )
 def test_no_proper_boundary(parameters: str, tmp_path: Path):
     with pytest.raises(MultipartInvalid):
-        MultipartReceiver("multipart/form-data" + parameters, Spool(tmp_path), limits=LIMITS)
+        open_receiver("multipart/form-data" + parameters, Spool(tmp_path), limits=LIMITS)
 
 
 @pytest.mark.parametrize("parameters", ["; charset=utf-8; boundary=abc", ';boundary="abc";', "; BOUNDARY=abc"])
@@ -290,21 +290,23 @@ def test_text_that_is_not_utf8(tmp_path: Path):
     assert (error.code, error.pointer) == ("multipart_invalid", "/a")
 
 
-def test_a_file_over_the_limit_is_refused_while_it_comes(tmp_path: Path):
-    upload = form(file_part("x.png", PNG + bytes(100_000)))
-    with MultipartReceiver(upload.content_type, Spool(tmp_path), limits=FileLimits(max_file_bytes=50_000)) as receiver:
-        receiver.feed(upload.body[:49_000])
+@pytest.mark.parametrize(("content", "limit"), [(media.mp4(), 50_000), (PNG, 70_000)])
+def test_a_file_over_the_limit_is_refused_while_it_comes(content: bytes, limit: int, tmp_path: Path):
+    upload = form(file_part("x.png", content + bytes(100_000)))
+    limits = FileLimits(max_file_bytes=50_000, max_picture_bytes=70_000)
+    with open_receiver(upload.content_type, Spool(tmp_path), limits=limits) as receiver:
+        receiver.feed(upload.body[: limit - 1_000])
         assert len(temporary(tmp_path)) == 1
         with pytest.raises(FileTooLarge) as caught:
-            receiver.feed(upload.body[49_000:52_000])
+            receiver.feed(upload.body[limit - 1_000 : limit + 2_000])
         assert temporary(tmp_path) == []
-    assert (caught.value.pointer, caught.value.detail) == ("/files/0", {"limit_bytes": 50_000})
+    assert (caught.value.pointer, caught.value.detail) == ("/files/0", {"limit_bytes": limit})
 
 
 def test_a_body_over_the_limit(tmp_path: Path):
-    limits = FileLimits(max_file_bytes=1_000, max_files=2, form_bytes=500)
+    limits = FileLimits(max_file_bytes=1_000, max_picture_bytes=1_500, max_files=2, form_bytes=500)
     upload = form(file_part("x.png", PNG), field_part("a", ""))
-    with MultipartReceiver(upload.content_type, Spool(tmp_path), limits=limits) as receiver:
+    with open_receiver(upload.content_type, Spool(tmp_path), limits=limits) as receiver:
         receiver.feed(upload.body)
         with pytest.raises(BodyTooLarge) as caught:
             receiver.feed(b"epilogue" * 400)
@@ -312,36 +314,42 @@ def test_a_body_over_the_limit(tmp_path: Path):
     assert temporary(tmp_path) == []
 
 
-def test_an_extension_is_refused_before_any_byte_is_written(tmp_path: Path):
-    upload = form(file_part("x.exe", PNG))
-    head = upload.body.index(b"\r\n\r\n") + 4
-    with MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
-        with pytest.raises(FileTypeNotAllowed) as caught:
-            receiver.feed(upload.body[:head])
-        assert not (tmp_path / "tmp").exists()
+def test_room_for_one_large_picture():
+    assert FileLimits(max_file_bytes=10, max_picture_bytes=1_000, max_files=2, form_bytes=5).max_body_bytes == 1_005
+
+
+@pytest.mark.parametrize(("name", "error"), [("x.exe", FileTypeNotAllowed), ("x.png", FileContentMismatch)])
+def test_content_of_no_format_is_refused_by_its_first_bytes(name: str, error: type[ReelqueueError], tmp_path: Path):
+    upload = form(file_part(name, b"MZ" * 500))
+    start = upload.body.index(b"\r\n\r\n") + 4
+    with open_receiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
+        receiver.feed(upload.body[: start + 15])
+        with pytest.raises(error) as caught:
+            receiver.feed(upload.body[start + 15 : start + 200])
+        assert temporary(tmp_path) == []
     assert caught.value.pointer == "/files/0"
 
 
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
-        ([file_part("b.jpg", PNG)], FileContentMismatch),
-        ([file_part("b.exe", PNG)], FileTypeNotAllowed),
+        ([file_part("b.jpg", bytes(50))], FileContentMismatch),
+        ([file_part("b.exe", bytes(50))], FileTypeNotAllowed),
         ([part(PNG, "no header")], MultipartInvalid),
         ([part(PNG, "X: y")], MultipartInvalid),
-        ([file_part("b.png", bytes(60_000))], FileTooLarge),
+        ([file_part("b.mp4", media.mp4() + bytes(60_000))], FileTooLarge),
     ],
 )
 def test_a_refusal_cleans_up_by_itself(parts: list[bytes], error: type[ReelqueueError], tmp_path: Path):
     upload = form(file_part("a.png", PNG), *parts)
-    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path), limits=FileLimits(max_file_bytes=50_000))
+    receiver = open_receiver(upload.content_type, Spool(tmp_path), limits=FileLimits(max_file_bytes=50_000))
     with pytest.raises(error):
         receiver.feed(upload.body)
     assert temporary(tmp_path) == []
 
 
 def test_one_bad_file_takes_the_good_ones_with_it(tmp_path: Path):
-    error = refused(form(file_part("a.png", PNG), file_part("b.jpg", PNG), file_part("c.png", PNG)), tmp_path)
+    error = refused(form(file_part("a.png", PNG), file_part("b.jpg", PNG[:-1]), file_part("c.png", PNG)), tmp_path)
     assert isinstance(error, FileContentMismatch)
     assert error.pointer == "/files/1"
 
@@ -349,7 +357,7 @@ def test_one_bad_file_takes_the_good_ones_with_it(tmp_path: Path):
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.99])
 def test_a_client_that_leaves(share: float, tmp_path: Path):
     upload = form(file_part("a.png", PNG), file_part("b.png", PNG + bytes(10_000)))
-    with MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
+    with open_receiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
         receiver.feed(upload.body[: int(len(upload.body) * share)])
         receiver.abort()
         receiver.abort()
@@ -358,7 +366,7 @@ def test_a_client_that_leaves(share: float, tmp_path: Path):
 
 def test_an_unfinished_form_cleans_up_by_itself(tmp_path: Path):
     upload = form(file_part("a.png", PNG), file_part("b.png", PNG))
-    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS)
+    receiver = open_receiver(upload.content_type, Spool(tmp_path), limits=LIMITS)
     receiver.feed(upload.body[:-40])
     assert len(temporary(tmp_path)) == 2
     with pytest.raises(MultipartInvalid):
@@ -374,7 +382,7 @@ def test_an_unfinished_form(tmp_path: Path):
 
 def test_a_receiver_is_for_one_form(tmp_path: Path):
     upload = form(field_part("a", "1"))
-    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS)
+    receiver = open_receiver(upload.content_type, Spool(tmp_path), limits=LIMITS)
     receiver.feed(upload.body)
     receiver.finish()
     for again in (receiver.finish, lambda: receiver.feed(b"x")):
@@ -384,7 +392,7 @@ def test_a_receiver_is_for_one_form(tmp_path: Path):
 
 def test_what_was_handed_over_is_not_aborted(tmp_path: Path):
     upload = form(file_part("a.png", PNG))
-    with MultipartReceiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
+    with open_receiver(upload.content_type, Spool(tmp_path), limits=LIMITS) as receiver:
         receiver.feed(upload.body)
         received = receiver.finish()
         receiver.abort()

@@ -13,9 +13,9 @@ import pytest
 
 from fakes import media
 from fakes.uploads import file_part, form
+from fakes.workshops import receiver as open_receiver
 from reelqueue.errors import FileTooLarge, StorageFull
 from reelqueue.files.limits import FileLimits
-from reelqueue.files.multipart import MultipartReceiver
 from reelqueue.files.spool import RawFile, Spool, open_exclusive
 
 HOUR = 3_600.0
@@ -141,7 +141,7 @@ def test_no_inodes(tmp_path: Path):
 @pytest.mark.parametrize("open_raw", [FullDisk, no_inodes])
 def test_a_form_on_a_full_disk_leaves_nothing(open_raw, tmp_path: Path):
     upload = form(file_part("a.png", media.png()))
-    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path, open_raw=open_raw), limits=FileLimits())
+    receiver = open_receiver(upload.content_type, Spool(tmp_path, open_raw=open_raw), limits=FileLimits())
     with pytest.raises(StorageFull) as caught:
         receiver.feed(upload.body)
     assert caught.value.pointer is None
@@ -155,7 +155,7 @@ def test_a_disk_that_is_full_at_the_second_file_takes_the_first_with_it(tmp_path
         return next(kinds)(path)
 
     upload = form(file_part("a.png", media.png()), file_part("b.png", media.png()))
-    receiver = MultipartReceiver(upload.content_type, Spool(tmp_path, open_raw=open_next), limits=FileLimits())
+    receiver = open_receiver(upload.content_type, Spool(tmp_path, open_raw=open_next), limits=FileLimits())
     with pytest.raises(StorageFull):
         receiver.feed(upload.body)
     assert left(tmp_path) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakes import uploads
+from fakes.workshops import receiver as open_receiver
 from reelqueue.errors import CallerError
 from reelqueue.files.keys import asset_key
 from reelqueue.files.limits import FileLimits
@@ -23,7 +24,7 @@ AT_ONCE = 131_072
 
 
 def send(upload: uploads.Upload, spool: Spool) -> ReceivedForm:
-    with MultipartReceiver(upload.content_type, spool, limits=FileLimits()) as receiver:
+    with open_receiver(upload.content_type, spool, limits=FileLimits()) as receiver:
         for chunk in upload.chunks():
             receiver.feed(chunk)
         return receiver.finish()
@@ -96,7 +97,7 @@ def test_a_time_waster_is_given_up_on(case, tmp_path: Path, monkeypatch: pytest.
             receiver.feed(chunk)
 
     with (
-        MultipartReceiver(upload.content_type, Spool(tmp_path), limits=FileLimits()) as receiver,
+        open_receiver(upload.content_type, Spool(tmp_path), limits=FileLimits()) as receiver,
         pytest.raises(CallerError),
     ):
         feed_all(receiver)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from fakes.engine import make_asset
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewJob
+from reelqueue.domain.repairs import Repair
 from reelqueue.errors import (
     DependencyUnavailable,
     DestinationNotAllowed,
@@ -55,6 +57,8 @@ class FakeFile:
     bytes: int = 3
     spooled: FakeSpooled = field(default_factory=FakeSpooled)
     info: FakeInfo = field(default_factory=FakeInfo)
+    source_sha256: str = "source"
+    repairs: tuple[Repair, ...] = ()
 
 
 class World:
@@ -97,7 +101,7 @@ class World:
         for place, one in enumerate(ids):
             if one not in self.known_assets:
                 raise NotFound(pointer=f"/{place}")
-        return []
+        return [replace(make_asset(), id=one) for one in ids]
 
     def is_named(self, tenant_id: str, key: str) -> bool:
         if self.database_down:
@@ -133,7 +137,14 @@ class World:
 
     def submission(self) -> JobSubmission:
         return JobSubmission(
-            intake=self, assets=self, shelf=self.shelf(), fetcher=self, egress=self, clock=SystemClock(), most_inputs=20
+            intake=self,
+            assets=self,
+            shelf=self.shelf(),
+            fetcher=self,
+            egress=self,
+            projects=self,
+            clock=SystemClock(),
+            most_inputs=20,
         )
 
     def shelf(self) -> Shelf:
@@ -196,6 +207,29 @@ def test_the_order_of_a_costly_one(world: World) -> None:
     ]
     shown = [(one.asset_id, one.url, one.asset and one.asset.sha256) for one in world.accepted[0].inputs]
     assert shown == [(asset, None, None), (None, None, "aa"), (None, "https://b", None), (None, None, "ff")]
+
+
+def test_what_was_done_to_each_file_goes_with_its_input(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = (Repair("renamed", name, "a.png") for name in "123")
+    asset = new_id("asset")
+    world.known_assets.add(asset)
+    monkeypatch.setattr(
+        world, "find_many", lambda _, ids: [replace(make_asset(), id=one, repairs=(two,)) for one in ids]
+    )
+    world.fetched["https://a"] = FakeFile("aa", repairs=(one,))
+    wanted = draft(url("a"), DraftInput(asset_id=asset), url("b", upstream=True))
+    world.submission().submit(TENANT, wanted, files=[FakeFile("ff", repairs=(three,), source_sha256="ff")])
+    assert [item.repaired for item in world.accepted[0].inputs] == [(one,), (two,), (), (three,)]
+    new = [item.asset for item in world.accepted[0].inputs if item.asset is not None]
+    assert [item.source_sha256 for item in new] == ["source", None]
+
+
+def test_a_request_is_known_by_the_bytes_that_were_sent(world: World) -> None:
+    """What a repair makes of them may change with the next version of a library."""
+    for sha256, source in (("aa", "sent"), ("bb", "sent"), ("bb", "other")):
+        world.submission().submit(TENANT, draft(), files=[FakeFile(sha256, source_sha256=source)], key="k")
+    one, two, three = (new.idempotency and new.idempotency.fingerprint for new in world.accepted)
+    assert one == two != three
 
 
 def test_an_earlier_job_spares_everything_else(world: World) -> None:

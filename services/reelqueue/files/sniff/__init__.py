@@ -1,5 +1,5 @@
 """Media types by content: one small parser per container, all of them over a `Window` with a budget."""
 
-from reelqueue.files.sniff.inspection import check_extension, inspect
+from reelqueue.files.sniff.inspection import HEAD, begins_like_a_picture, check_head, inspect
 
-__all__ = ["check_extension", "inspect"]
+__all__ = ["HEAD", "begins_like_a_picture", "check_head", "inspect"]

@@ -60,6 +60,15 @@ def find(window: Window, parent: Box, *path: bytes) -> Box | None:
     return found
 
 
+def brands(window: Window, box: Box) -> tuple[bytes, ...]:
+    """What an `ftyp` says the file is: the major brand, then the first of the compatible ones."""
+    length = min(box.length, 512)
+    if length < 8:
+        raise Broken("the header is damaged")
+    data = window.at(box.body, length)
+    return tuple(data[at : at + 4] for at in (0, *range(8, length - 3, 4)))
+
+
 def field(window: Window, box: Box, *, at: int, count: int) -> bytes:
     """Bytes from within one box."""
     if at + count > box.length:

@@ -7,7 +7,7 @@ from typing import Final
 
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.sniff.facts import Facts, milliseconds
-from reelqueue.files.sniff.isobmff import Box, boxes, children, field, find
+from reelqueue.files.sniff.isobmff import Box, boxes, brands, children, field, find
 from reelqueue.files.sniff.window import Broken, Window
 
 _QUICKTIME: Final = b"qt  "
@@ -74,12 +74,12 @@ def _formats(brands: tuple[bytes, ...]) -> tuple[str, ...]:
 
 def read_movie(window: Window) -> Movie:
     """Walk the outer boxes, which must fill the file exactly, and the headers inside `moov`."""
-    brands: tuple[bytes, ...] = ()
+    named: tuple[bytes, ...] = ()
     header: Box | None = None
     media = fragmented = False
     for box in boxes(window, 0, window.size):
-        if box.kind == b"ftyp" and not brands:
-            brands = _brands(window, box)
+        if box.kind == b"ftyp" and not named:
+            named = brands(window, box)
         elif box.kind == b"moov" and header is None:
             header = box
         elif box.kind == b"mdat":
@@ -91,15 +91,7 @@ def read_movie(window: Window) -> Movie:
         raise Broken("it refers to other files")
     tracks = tuple(_tracks(window, header))
     lengths = [track.duration_ms for track in tracks if track.duration_ms]
-    return Movie(brands, tracks, _movie_duration(window, header) or max(lengths, default=None), fragmented)
-
-
-def _brands(window: Window, box: Box) -> tuple[bytes, ...]:
-    length = min(box.length, 512)
-    if length < 8:
-        raise Broken("the header is damaged")
-    data = window.at(box.body, length)
-    return tuple(data[at : at + 4] for at in (0, *range(8, length - 3, 4)))
+    return Movie(named, tracks, _movie_duration(window, header) or max(lengths, default=None), fragmented)
 
 
 def _tracks(window: Window, header: Box) -> list[Track]:

@@ -40,12 +40,48 @@ class Step(Document):
     instruction: int | None
 
 
+class Measure(Document):
+    """How large a picture is."""
+
+    bytes: int
+    width: int
+    height: int
+
+
+class Converted(Document):
+    """Of a format that NemoVideo does not take. Each side is a format, by its usual extension."""
+
+    kind: Literal["converted"]
+    from_: str = Field(alias="from", examples=["heic"])
+    to: str = Field(examples=["jpg"])
+
+
+class Scaled(Document):
+    """The file was larger than allowed; it was written anew, with fewer pixels if need be."""
+
+    kind: Literal["scaled"]
+    from_: Measure = Field(alias="from")
+    to: Measure
+
+
+class Renamed(Document):
+    """The name did not end as its content does. Each side is a name."""
+
+    kind: Literal["renamed"]
+    from_: str = Field(alias="from", examples=["photo.heic"])
+    to: str = Field(examples=["photo.jpg"])
+
+
+Repair = Annotated[Converted | Scaled | Renamed, Field(discriminator="kind")]
+
+
 class JobInput(Document):
-    """An input: an asset, or a URL that NemoVideo fetches."""
+    """An input: an asset, or a URL that NemoVideo fetches; and what was done to its file before it was kept."""
 
     asset: str | None
     url: str | None
     uploaded: bool
+    repairs: list[Repair]
 
 
 class JobResult(Document):
@@ -221,6 +257,7 @@ class Asset(Document):
     id: str
     object: Literal["asset"]
     sha256: str
+    source_sha256: str = Field(description="Of the file as it was sent. Another one if it was repaired.")
     bytes: int
     kind: Literal["image", "video", "audio"]
     media_type: str
@@ -228,6 +265,10 @@ class Asset(Document):
     width: int | None
     height: int | None
     duration_ms: int | None
+    repairs: list[Repair] = Field(
+        description="What was done to the file. In the answer to an upload: to the one just sent; "
+        "elsewhere: to the first that was sent with this content."
+    )
     created_at: Moment
     links: SelfLink
 

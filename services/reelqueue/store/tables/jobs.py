@@ -148,6 +148,8 @@ job_inputs = Table(
     Column("asset_id", Text, ForeignKey("assets.id", ondelete="SET NULL")),
     Column("url", Text),
     Column("state", Text, nullable=False, server_default=text("'pending'")),
+    # Of the file that this request named: the asset may have been kept from another one with the same bytes.
+    Column("repairs", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     CheckConstraint(one_of("state", ("pending", "sending", "sent")), name="state_known"),
     CheckConstraint("(asset IS NULL) <> (url IS NULL)", name="asset_or_url"),
 )

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of, tenant_column
@@ -85,6 +85,8 @@ assets = Table(
     id_column(),
     tenant_column(),
     Column("sha256", Text, nullable=False),
+    # Of the file as it was sent, if that is not what is kept.
+    Column("source_sha256", Text),
     Column("bytes", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("media_type", Text, nullable=False),
@@ -94,9 +96,11 @@ assets = Table(
     Column("height", Integer),
     Column("duration_ms", BigInteger),
     Column("blob_key", Text, nullable=False),
+    Column("repairs", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     created_column(),
     CheckConstraint(one_of("kind", ("image", "video", "audio")), name="kind_known"),
     CheckConstraint("bytes > 0", name="bytes_positive"),
     CheckConstraint("length(sha256) = 64", name="sha256_hex"),
+    CheckConstraint("length(source_sha256) = 64", name="source_sha256_hex"),
 )
 Index("uq_assets_tenant_id_sha256_extension", assets.c.tenant_id, assets.c.sha256, assets.c.extension, unique=True)
