@@ -100,6 +100,7 @@ from reelqueue.errors.caller import (
     UrlInvalid,
     ValidationFailed,
 )
+from reelqueue.errors.catalog import class_of_code, every_class
 from reelqueue.errors.gateway import (
     DeadlineExceeded,
     DependencyUnavailable,
@@ -207,4 +208,6 @@ __all__ = [
     "UpstreamUnavailable",
     "UrlInvalid",
     "ValidationFailed",
+    "class_of_code",
+    "every_class",
 ]
