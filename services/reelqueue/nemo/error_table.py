@@ -128,6 +128,18 @@ SILENT_ENDING: Final = "MODEL_RETURNED_NO_CONTENT"
 ten end so (contract §6.2): the state tells what they did, and silence is no failure."""
 
 
+_AT_WORST: Final[Mapping[Then, ErrorClass | None]] = MappingProxyType(
+    {
+        Then.GOES_ON: None,
+        Then.WAITS: None,
+        Then.ASKS_AGAIN: RenderTimedOut,
+        Then.NEW_RENDER: RenderFailed,
+        Then.RECONCILES: OutcomeUnknown,
+    }
+)
+"""Where it is another class than the one that was met."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line. `what` is a number of the gateway's, a word of the upstream's, or a description.
@@ -146,6 +158,11 @@ class Row:
     def may_cost(self) -> bool:
         """Whether the very turn that ended so may have been charged. Nothing else costs."""
         return self.where in {Where.STREAM, Where.AGENT, Where.STATE} or self.then is Then.RECONCILES
+
+    @property
+    def at_worst(self) -> ErrorClass | None:
+        """What the job, or its output, fails with if nothing helps. `None` where it never does because of this."""
+        return _AT_WORST.get(self.then, self.error)
 
 
 _ASKED_AGAIN: Final = frozenset({NotSent, UpstreamUnavailable, UpstreamProtocolError})

@@ -212,11 +212,32 @@ def test_what_a_job_does(bench: Any, kind: type[errors.UpstreamError], call: Cal
         # A fresh token is fetched by the way. What the call was for does not hold the job up.
         bench.world.tokens = {}
     assert met.then is FIRST.get(then, then)
-    if then is Then.NEW_RENDER:
-        bench.render.run(Stage(bench, strict=False).claim(Status.RENDERING))
-        assert [render.attempt for render in bench.world.renders] == [1, 2]
     if met.then is Then.FAILS:
         assert (met.change.error.code, met.change.error.blame) == (kind.code, kind.blame)
+
+
+AT_WORST = [cell for cell in AT_A_CALL if cell[2] in {Then.ASKS_AGAIN, Then.NEW_RENDER}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "then"), [pytest.param(*cell, id=f"{cell[0].__name__} at {cell[1]}") for cell in AT_WORST]
+)
+def test_what_an_export_comes_to_that_is_never_answered_otherwise(
+    bench: Any, kind: type[errors.UpstreamError], call: Call, then: Then
+) -> None:
+    stage = Stage(bench, strict=False)
+    stage.world.ready_project()
+    bench.upstream.script("render_report", kind() if call is Call.RENDER_POLL else errors.RenderUnknown())
+    bench.upstream.script("submit_render", kind() if call is Call.RENDER_SUBMIT else None)
+    for _ in range(100):
+        met = ruled(bench, bench.render, stage.claim(Status.RENDERING))
+        if met.then is Then.FAILS:
+            break
+        assert met.then is Then.ASKS_AGAIN
+        bench.clock.forward(met.change.due_s)
+    [worst] = {row.at_worst for row in ROWS if (row.error, row.then) == (kind, then) and call in row.calls}
+    assert met.change.error.code == worst.code
+    assert [render.attempt for render in bench.world.renders] == ([1, 2] if then is Then.NEW_RENDER else [1])
 
 
 STRICT = [cell for cell in AT_A_CALL if cell[2] in OTHERWISE]
