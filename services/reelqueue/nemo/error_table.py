@@ -186,7 +186,8 @@ _BY_PLACE: Final[Mapping[tuple[Call, ErrorClass], Then]] = MappingProxyType(
 
 
 def _then(where: Where, error: ErrorClass | None, call: Call) -> Then:
-    if error is None or call in {Call.BALANCE, Call.RENDER_CANCEL, Call.CLAIM_TOKEN}:
+    harmless = call in {Call.RENDER_CANCEL, Call.CLAIM_TOKEN} or (call is Call.BALANCE and error is not RateLimited)
+    if error is None or harmless:
         return Then.GOES_ON
     if where in {Where.STREAM, Where.AGENT}:
         return Then.RECONCILES if error is TurnInterrupted else Then.FAILS

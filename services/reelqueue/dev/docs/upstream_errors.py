@@ -8,8 +8,9 @@ from reelqueue.dev.docs.markdown import member_docs, table
 from reelqueue.errors import DependencyUnavailable, InternalError, Poisoned, ReelqueueError, UpstreamError
 from reelqueue.nemo.error_table import ROWS, UNUSED, Call, Row, Then, Where
 
-_STOPPING: Final = frozenset(call for row in ROWS if row.error and row.then is not Then.GOES_ON for call in row.calls)
-_HARMLESS: Final = frozenset(Call) - _STOPPING - UNUSED
+_SHOWN: Final = tuple(row for row in ROWS if row.error is None or row.then is not Then.GOES_ON)
+_STOPPING: Final = frozenset(call for row in _SHOWN for call in row.calls)
+_LENIENT: Final = frozenset(call for row in ROWS if row not in _SHOWN for call in row.calls) - UNUSED
 _DURING_TURNS: Final = (DependencyUnavailable, InternalError, Poisoned)
 """Troubles of our own that can come while a turn is under way, as a dead worker does."""
 
@@ -22,16 +23,15 @@ def where_table() -> str:
 
 def harmless_calls() -> str:
     """The calls whose failing stops no job, in a sentence."""
-    named = " and ".join(f"`{call}`" for call in sorted(_HARMLESS))
-    return f"Not in the table are {named}: a job goes on whatever they are answered."
+    named = " and ".join(f"`{call}`" for call in sorted(_LENIENT))
+    return f"At {named} a job goes on whatever the answer is, but for what the table names."
 
 
 def upstream_table() -> str:
     """The whole table. `any` call is any that can stop a job."""
     groups: dict[tuple[Where, type[UpstreamError] | None, frozenset[Call], Then, str], list[Row]] = {}
-    for row in ROWS:
-        if calls := row.calls & _STOPPING:
-            groups.setdefault((row.where, row.error, calls, row.then, row.section), []).append(row)
+    for row in _SHOWN:
+        groups.setdefault((row.where, row.error, row.calls, row.then, row.section), []).append(row)
     head = ["where", "what", "at which call", "we raise", "the job", "at worst it fails with", "credits", "contract"]
     return table(head, [_line(rows, calls) for (_, _, calls, _, _), rows in groups.items()])
 
