@@ -96,7 +96,7 @@ def output_json(job: Job, index: int) -> dict[str, Any]:
         "quality": output.quality,
         "status": _output_status(job, index),
         "progress": export.progress,
-        "error": None if error is None else {"code": error.code, "message": error.message},
+        "error": None if error is None else {"code": error.code, "message": error.message, "link": error.link},
         "result": None if result is None else _result(result, f"/v1/jobs/{job.id}/outputs/{index + 1}/result"),
     }
 

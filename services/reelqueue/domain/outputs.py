@@ -32,10 +32,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportError:
-    """Why one output failed, in public words."""
+    """Why one output failed, in public words. `link` is where a person can do something about it."""
 
     code: str
     message: str
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

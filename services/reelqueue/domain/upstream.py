@@ -116,7 +116,9 @@ class TurnReport:
     """What one agent turn said and did, as far as the stream showed it.
 
     `texts` are the finished visible texts in order (no thoughts, nothing twice; contract §5.3). `tools` are the names
-    of tools called, in order. `error` and `error_code` are set when the stream carried an error (contract §5.4).
+    of tools called, in order. `error` is set when the stream carried one (contract §5.4). Its code, if it had one, is
+    in one of two places by its origin, since the same digits mean different things: `error_code` is the agent's, a word
+    of its model or framework; `gateway_code` is the number of an envelope, from the gateway in front of the agent.
     """
 
     end: TurnEnd
@@ -126,6 +128,7 @@ class TurnReport:
     unknown_events: int = 0
     error: str | None = None
     error_code: str | None = None
+    gateway_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,8 @@ class CutReason(enum.StrEnum):
     TOO_LONG = "too_long"
     BROKEN = "broken"
     UNREADABLE = "unreadable"
+    GATEWAY = "gateway"
+    """A code inside the stream that tells nothing of the turn behind it, such as 503."""
 
 
 class TurnCut(TurnInterrupted):

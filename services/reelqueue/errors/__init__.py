@@ -29,27 +29,27 @@
     │   └── RangeNotSatisfiable        416
     ├── UpstreamError                NemoVideo refused or broke; the class says which
     │   ├── NotSent                      no request byte left us: safe to repeat
-    │   ├── UpstreamUnavailable          5xx, 408, transport: repeat reads only
+    │   ├── UpstreamUnavailable          408, 425, 5xx, transport: repeat reads only
     │   ├── RateLimited                  429
     │   ├── TokenRejected                1001, 1010, 1011, 401
     │   ├── UpstreamForbidden            403
-    │   ├── SessionNotFound              1002, 404 detail
+    │   ├── SessionNotFound              1002, 404 where a session is named
     │   ├── CreditsExhausted             2001
     │   ├── ExportNotAllowed             402
-    │   ├── FileUnsupportedUpstream      4001
-    │   ├── FileTooLargeUpstream         4002, 413
+    │   ├── FileUnsupportedUpstream      4001, 415 on an upload
+    │   ├── FileTooLargeUpstream         4002, 413 on an upload
     │   ├── ClientIdMissing              400 on the anonymous-token call
-    │   ├── UpstreamRequestInvalid       400, 404, 405, 409, 422: our request was wrong
+    │   ├── UpstreamRequestInvalid       400, 404, 405, 409, 413, 415, 422, any other 4xx: our request was wrong
     │   ├── UpstreamProtocolError        an answer nobody can read
     │   ├── UpstreamRefused              a code nobody has documented
     │   ├── TurnFailed                   the agent reported an error
-    │   ├── TurnInterrupted              the stream broke; the outcome is open
+    │   ├── TurnInterrupted              408, 425, 5xx, any other 4xx on a turn, a broken stream: the outcome is open
     │   ├── OutcomeUnknown               the recovery recipe ended without an answer
     │   ├── NoTimeline                   the agent built nothing that can be exported
     │   ├── QuestionUnanswered           the agent asked and nobody answered in time
     │   ├── QuestionAsked                it asked, and the job may not wait
-    │   ├── RenderIdTaken                our render id exists already
-    │   ├── RenderUnknown                no render of our id, or not yet
+    │   ├── RenderIdTaken                409 on a submit: our render id exists already
+    │   ├── RenderUnknown                404 where a render is named: none of our id, or not yet
     │   ├── RenderFailed
     │   ├── RenderTimedOut
     │   └── ResultUnusable               the finished file is missing, cut or no video
@@ -62,10 +62,14 @@
         ├── Poisoned                        three claims ended without progress
         └── InternalError              500  a bug
 
+Which number, status or frame of NemoVideo's leads where is in one table, `nemo/error_table.py`; the numbers here are
+held to it by a test.
+
 A class carries what never changes: `code` (stable, public), `status` (HTTP, where a request can meet it), `blame`,
-`retryable` (whether the same request can succeed later) and `fix` (what the reader can do). Its docstring is the
-default message. An instance carries what happened. Mistakes of ours that no caller can act on stay outside the tree
-as ordinary exceptions, so that catching `ReelqueueError` never hides one.
+`retryable` (whether a new attempt by the caller may succeed), `tried_again` (whether we make one by ourselves) and
+`fix` (what the reader can do). Its docstring is the default message. An instance carries what happened. Mistakes of
+ours that no caller can act on stay outside the tree as ordinary exceptions, so that catching `ReelqueueError` never
+hides one.
 """
 
 from __future__ import annotations
@@ -102,6 +106,7 @@ from reelqueue.errors.caller import (
     UrlInvalid,
     ValidationFailed,
 )
+from reelqueue.errors.catalog import class_of_code, every_class
 from reelqueue.errors.gateway import (
     DeadlineExceeded,
     DependencyUnavailable,
@@ -212,4 +217,6 @@ __all__ = [
     "UpstreamUnavailable",
     "UrlInvalid",
     "ValidationFailed",
+    "class_of_code",
+    "every_class",
 ]

@@ -15,6 +15,7 @@ class DependencyUnavailable(GatewayError):
     code = "service_unavailable"
     status = 503
     retryable = True
+    tried_again = True
     fix = "Repeat the request after `Retry-After`."
 
 
@@ -33,6 +34,7 @@ class StorageFull(GatewayError):
     code = "storage_full"
     status = 507
     retryable = True
+    tried_again = True
     fix = "Repeat the request later."
 
 
@@ -61,3 +63,4 @@ class InternalError(GatewayError):
     """Something broke inside Reelqueue."""
 
     code = "internal_error"
+    tried_again = True

@@ -15,6 +15,9 @@ class ReelqueueError(Exception):
     status: ClassVar[int] = 500
     blame: ClassVar[Blame] = "gateway"
     retryable: ClassVar[bool] = False
+    """For the caller: a new attempt of theirs may succeed though they changed nothing. Public."""
+    tried_again: ClassVar[bool] = False
+    """For ourselves: a step that ended so is run again, as long as it has attempts left. Nobody else's business."""
     fix: ClassVar[str] = "Tell us the request id."
 
     def __init__(

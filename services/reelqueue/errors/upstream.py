@@ -21,6 +21,7 @@ class NotSent(UpstreamError):
 
     code = "upstream_unreachable"
     retryable = True
+    tried_again = True
 
 
 class UpstreamUnavailable(UpstreamError):
@@ -28,6 +29,7 @@ class UpstreamUnavailable(UpstreamError):
 
     code = "upstream_unavailable"
     retryable = True
+    tried_again = True
 
 
 class RateLimited(UpstreamError):
@@ -57,6 +59,7 @@ class SessionNotFound(UpstreamError):
     """NemoVideo no longer knows the project's session."""
 
     code = "upstream_session_lost"
+    retryable = True
     fix = "Submit the job again; its timeline is gone upstream."
 
 
@@ -97,6 +100,7 @@ class ClientIdMissing(UpstreamError):
 
     code = "upstream_client_id_missing"
     blame = "gateway"
+    fix = "Tell us the job's id."
 
 
 class UpstreamRequestInvalid(UpstreamError):
@@ -104,6 +108,7 @@ class UpstreamRequestInvalid(UpstreamError):
 
     code = "upstream_request_invalid"
     blame = "gateway"
+    fix = "Tell us the job's id."
 
 
 class UpstreamProtocolError(UpstreamError):
@@ -111,24 +116,28 @@ class UpstreamProtocolError(UpstreamError):
 
     code = "upstream_protocol_error"
     retryable = True
+    tried_again = True
 
 
 class UpstreamRefused(UpstreamError):
     """NemoVideo refused with a code that is not documented."""
 
     code = "upstream_refused"
+    retryable = True
 
 
 class TurnFailed(UpstreamError):
     """The editing agent reported an error."""
 
     code = "upstream_turn_failed"
+    retryable = True
 
 
 class TurnInterrupted(UpstreamError):
     """The editing stream broke off; what it did is being found out."""
 
     code = "upstream_turn_interrupted"
+    fix = "Wait: the job goes on by itself when it is known what the turn did."
 
 
 class OutcomeUnknown(UpstreamError):
@@ -167,19 +176,23 @@ class RenderIdTaken(UpstreamError):
     code = "upstream_render_id_taken"
     blame = "gateway"
     retryable = True
+    tried_again = True
 
 
-class RenderUnknown(UpstreamRequestInvalid):
+class RenderUnknown(UpstreamError):
     """NemoVideo knows no render of that id (yet)."""
 
     code = "upstream_render_unknown"
     retryable = True
+    tried_again = True
+    fix = "Retry the job; exporting is free."
 
 
 class RenderFailed(UpstreamError):
     """NemoVideo could not render the timeline."""
 
     code = "upstream_render_failed"
+    retryable = True
     fix = "Retry the job; exporting is free."
 
 
@@ -196,4 +209,5 @@ class ResultUnusable(UpstreamError):
 
     code = "upstream_result_unusable"
     retryable = True
+    tried_again = True
     fix = "Retry the job; exporting is free."

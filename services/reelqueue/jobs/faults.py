@@ -1,36 +1,15 @@
 """From an error to the verdict it stands for, where a step has nothing better to say.
 
-One table for all steps. It never speaks for a turn that was sent: `steps/instruct.py` settles those itself.
+One rule for all steps; whether another try of the same step is worth it stands in the error's class. It never speaks
+for a turn that was sent: `steps/instruct.py` settles those itself.
 """
 
 from __future__ import annotations
 
 from reelqueue.domain.jobs import WaitingReason
 from reelqueue.domain.verdicts import Fail, Retry, Snooze, Verdict
-from reelqueue.errors import (
-    DependencyUnavailable,
-    NotSent,
-    RateLimited,
-    ReelqueueError,
-    RenderIdTaken,
-    RenderTimedOut,
-    ResultUnusable,
-    StorageFull,
-    UpstreamProtocolError,
-    UpstreamUnavailable,
-)
+from reelqueue.errors import RateLimited, ReelqueueError
 from reelqueue.jobs.token_desk import DEFAULT_COOLING_S
-
-MAY_PASS = (
-    NotSent,
-    UpstreamUnavailable,
-    UpstreamProtocolError,
-    RenderIdTaken,
-    ResultUnusable,
-    DependencyUnavailable,
-    StorageFull,
-)
-"""Worth another try of the same step; everything else is final."""
 
 
 def verdict_on(error: ReelqueueError) -> Verdict:
@@ -39,6 +18,4 @@ def verdict_on(error: ReelqueueError) -> Verdict:
         asked_for = error.retry_after is not None
         seconds = error.retry_after if error.retry_after is not None else DEFAULT_COOLING_S
         return Snooze(seconds, WaitingReason.UPSTREAM_BUSY, exact=asked_for)
-    if isinstance(error, MAY_PASS) and not isinstance(error, RenderTimedOut):
-        return Retry(error)
-    return Fail(error)
+    return Retry(error) if error.tried_again else Fail(error)

@@ -13,15 +13,7 @@ from reelqueue.domain.documents import output_json
 from reelqueue.domain.jobs import EventType, Job, Status
 from reelqueue.domain.outputs import RENDERED, Export, ExportError, Result
 from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
-from reelqueue.errors import (
-    ReelqueueError,
-    RenderFailed,
-    RenderTimedOut,
-    ResultUnusable,
-    UpstreamUnavailable,
-)
-
-_CAUSES = {cause.code: cause for cause in (RenderFailed, RenderTimedOut, ResultUnusable, UpstreamUnavailable)}
+from reelqueue.errors import ReelqueueError, RenderFailed, class_of_code
 
 
 def exports_of(job: Job) -> tuple[Export, ...]:
@@ -31,9 +23,8 @@ def exports_of(job: Job) -> tuple[Export, ...]:
 
 def output_failed(job: Job, index: int, cause: ReelqueueError) -> Verdict:
     """Give up one output; the job too, if it has no other."""
-    settled = _settled(
-        job, index, replace(job.export(index), error=ExportError(code=cause.code, message=cause.message))
-    )
+    error = ExportError(code=cause.code, message=cause.message, link=cause.detail.get("link"))
+    settled = _settled(job, index, replace(job.export(index), error=error))
     learned = Learned(exports=settled.exports)
     return Fail(cause, learned) if len(job.outputs) == 1 else _told(settled, index, learned)
 
@@ -51,8 +42,14 @@ def all_settled(job: Job) -> Verdict:
     """How a job ends of whose outputs none is open."""
     for export in exports_of(job):
         if export.error is not None:
-            return Fail(_CAUSES.get(export.error.code, RenderFailed)())
+            return Fail(_cause(export.error))
     return Advance(Status.SUCCEEDED)
+
+
+def _cause(error: ExportError) -> ReelqueueError:
+    """The error as it was when the output was given up."""
+    known = class_of_code(error.code) or RenderFailed
+    return known(error.message, detail=None if error.link is None else {"link": error.link})
 
 
 def _settled(job: Job, index: int, export: Export) -> Job:

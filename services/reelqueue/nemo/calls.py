@@ -15,7 +15,7 @@ from reelqueue.kit.clock import Clock
 from reelqueue.kit.http import httpx
 from reelqueue.nemo import errors
 from reelqueue.nemo.envelope import Answer, Refusal, dumps, open_answer
-from reelqueue.nemo.errors import Call
+from reelqueue.nemo.error_table import Call
 from reelqueue.nemo.guards import CallGuard
 from reelqueue.nemo.headers import Attribution, call_headers
 from reelqueue.nemo.lanes import Lanes

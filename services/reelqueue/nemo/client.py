@@ -29,7 +29,7 @@ from reelqueue.kit.http import httpx
 from reelqueue.nemo import endpoints, errors, renders, wire
 from reelqueue.nemo.calls import Calls, Request, media_type
 from reelqueue.nemo.envelope import Refusal, open_answer
-from reelqueue.nemo.errors import Call
+from reelqueue.nemo.error_table import Call
 from reelqueue.nemo.headers import Attribution
 from reelqueue.nemo.stream import TurnStream, Upstream
 from reelqueue.nemo.transport import LOCATION, CallLimits, checked_base_url, refuse_encoded, web_url

@@ -88,10 +88,14 @@ class FlatEvent:
 
 @dataclass(frozen=True, slots=True)
 class ErrorFrame:
-    """The turn failed; what came before it stands (§5.4)."""
+    """The turn failed; what came before it stands (§5.4).
+
+    `code` is a word of the agent's, `gateway_code` a number that stands beside the text as in an envelope.
+    """
 
     text: str
     code: str | None = None
+    gateway_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +172,9 @@ def _from_object(payload: Mapping[str, Any]) -> Frame:
 def _error_frame(payload: Mapping[str, Any]) -> ErrorFrame:
     details = payload.get("error_details")
     code = details.get("error_type") if isinstance(details, dict) else None
-    code = code or payload.get("code") or payload.get("errorCode")
-    return ErrorFrame(error_text(payload) or _UNNAMED_ERROR, None if code is None else str(code))
+    gateway_code = None if code else number(payload.get("code")) or None
+    code = code or _either(payload, "errorCode", "error_code") or (None if gateway_code else payload.get("code"))
+    return ErrorFrame(error_text(payload) or _UNNAMED_ERROR, None if code is None else str(code), gateway_code)
 
 
 def _flat_event(kind: str, payload: Mapping[str, Any]) -> Frame:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
-from reelqueue.errors import UpstreamProtocolError
+from reelqueue.errors import RenderFailed, UpstreamProtocolError
 from reelqueue.nemo.envelope import error_text, payload_of
+from reelqueue.nemo.error_table import ROWS
 from reelqueue.nemo.wire import decimal, text
 
 _PHASES = {
     **dict.fromkeys(("pending", "queued", "submitted", "created", "waiting"), RenderPhase.PENDING),
     **dict.fromkeys(("processing", "running", "rendering", "in_progress", "started"), RenderPhase.PROCESSING),
     **dict.fromkeys(("completed", "complete", "done", "succeeded", "success", "finished"), RenderPhase.COMPLETED),
-    **dict.fromkeys(("failed", "failure", "error", "canceled", "cancelled", "timeout"), RenderPhase.FAILED),
+    **dict.fromkeys((str(row.what) for row in ROWS if row.error is RenderFailed), RenderPhase.FAILED),
 }
 
 

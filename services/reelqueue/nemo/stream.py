@@ -24,7 +24,7 @@ from reelqueue.kit.logs import get_logger
 from reelqueue.nemo import endpoints, errors
 from reelqueue.nemo.calls import media_type, whole
 from reelqueue.nemo.envelope import Refusal, dumps, open_answer
-from reelqueue.nemo.errors import Call
+from reelqueue.nemo.error_table import Call
 from reelqueue.nemo.frames import KeepAlive, read_frame
 from reelqueue.nemo.guards import TurnGuard
 from reelqueue.nemo.headers import Attribution, call_headers, redact
@@ -93,7 +93,7 @@ class TurnStream:
         if not sent:
             raise NotSent(detail={"call": Call.RUN_TURN.value, "cause": type(exc).__name__}) from cause
         if self._turn.failed:
-            return self._turn.report(TurnEnd.ERROR_FRAME)
+            return self._ended(TurnEnd.ERROR_FRAME)
         raise self._cut(self._guard.cut_reason()) from cause
 
     def _exchange(self, session_id: str, text: str) -> TurnReport:
@@ -124,7 +124,14 @@ class TurnStream:
         understood += self._take(self._decoder.close())
         if understood == 0 and (received or media_type(response) != "text/event-stream"):
             raise self._cut(CutReason.UNREADABLE)
-        return self._turn.report(TurnEnd.CLOSED)
+        return self._ended(TurnEnd.CLOSED)
+
+    def _ended(self, end: TurnEnd) -> TurnReport:
+        """The report of a turn that is over. Not so where the gateway said that it knows nothing more of it."""
+        report = self._turn.report(end)
+        if errors.leaves_open(report):
+            raise self._cut(CutReason.GATEWAY)
+        return report
 
     def _take(self, events: Sequence[ServerEvent | Comment]) -> int:
         for event in events:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from reelqueue.domain.upstream import TurnEnd, TurnProgress, TurnReport
+from reelqueue.nemo import errors
 from reelqueue.nemo.frames import (
     AgentEvent,
     EnvelopeFrame,
@@ -29,10 +30,6 @@ MAX_TEXT_CHARS: Final = 1024 * 1024
 """All texts of a turn together; what comes after is dropped, so that a stream cannot fill the worker."""
 
 MAX_TOOLS: Final = 1000
-
-SILENT_ENDING: Final = "MODEL_RETURNED_NO_CONTENT"
-"""ADK's error code, since 2.x and without streaming, for a step that ended well and said nothing. About three edits in
-ten end so (contract §6.2): the state tells what they did, and silence is no failure."""
 
 _NOISE = re.compile(r"\W*I encountered a temporary issue", re.IGNORECASE)
 _REMEMBERED_EVENTS = 64
@@ -65,6 +62,7 @@ class TurnAssembler:
         self._failed = False
         self._error: str | None = None
         self._error_code: str | None = None
+        self._gateway_code: int | None = None
 
     @property
     def failed(self) -> bool:
@@ -81,10 +79,10 @@ class TurnAssembler:
                 return self._agent(frame)
             case FlatEvent():
                 return self._flat(frame)
-            case ErrorFrame(text=text, code=code):
-                self._fail(text, code)
+            case ErrorFrame(text=text, code=code, gateway_code=number):
+                self._fail(text, code, number)
             case EnvelopeFrame(code=number, text=text):
-                self._fail(text or f"code {number}", str(number))
+                self._fail(text or f"code {number}", None, number)
             case Unknown():
                 self._unknown += 1
             case _:
@@ -111,6 +109,7 @@ class TurnAssembler:
             unknown_events=self._unknown,
             error=error,
             error_code=code,
+            gateway_code=self._gateway_code,
         )
 
     def _agent(self, event: AgentEvent) -> list[TurnProgress]:
@@ -129,7 +128,7 @@ class TurnAssembler:
             shown += self._call(event)
         if event.results:
             shown += self._close(author)
-        if event.error_code != SILENT_ENDING and (event.error_code is not None or event.error is not None):
+        if errors.is_failure(event.error_code) if event.error_code is not None else event.error is not None:
             self._error, self._error_code = event.error or event.error_code, event.error_code
         return shown
 
@@ -198,9 +197,9 @@ class TurnAssembler:
         self._tools.append(tool)
         return [TurnProgress("tool", tool)]
 
-    def _fail(self, text: str, code: str | None) -> None:
+    def _fail(self, text: str, code: str | None, gateway_code: int | None) -> None:
         self._failed = True
-        self._error, self._error_code = text, code
+        self._error, self._error_code, self._gateway_code = text, code, gateway_code
 
     def _fitting(self, text: str) -> str:
         text = text[: self._room]

@@ -21,6 +21,7 @@ from reelqueue.files.local import LocalBlobs
 from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.kit.clock import SystemClock
+from reelqueue.nemo.error_table import ROWS, Row, Where
 
 PNG = media.png()
 MP4 = media.mp4(1080, 1920, ms=4_000, media=300_000)
@@ -54,7 +55,7 @@ ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "/short.mp4": (200, {"Content-Length": str(len(MP4) + 1)}, MP4),
     "/large.png": (200, {}, PNG + bytes(2_000_000)),
     "/expired.mp4": (403, {}, b"<Error>AccessDenied</Error>"),
-    "/busy.mp4": (503, {}, b""),
+    **{f"/{status}.mp4": (status, {}, b"no") for status in (400, 404, 408, 410, 425, 429, 500, 503)},
     "/page.mp4": (200, {"Content-Type": "text/html"}, b"<!doctype html>"),
 }
 
@@ -132,7 +133,7 @@ def test_a_result(path: str, origin: str, results: ResultSaver, tmp_path: Path):
         ("/short.mp4", ResultUnusable),
         ("/page.mp4", ResultUnusable),
         ("/large.png", ResultUnusable),
-        ("/busy.mp4", UpstreamUnavailable),
+        ("/503.mp4", UpstreamUnavailable),
     ],
 )
 def test_a_result_that_does_not_come(
@@ -141,6 +142,24 @@ def test_a_result_that_does_not_come(
     with pytest.raises(error):
         results.save(origin + path, KEY)
     assert files(tmp_path) == []
+
+
+SAID = {
+    "any other 4xx": ("/400.mp4", "/404.mp4", "/410.mp4", "/expired.mp4"),
+    "any 5xx": ("/500.mp4", "/503.mp4"),
+    "cut short": ("/short.mp4",),
+    "no MP4": ("/page.mp4",),
+    "larger than allowed": ("/large.png",),
+}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.where is Where.FILE], ids=lambda row: str(row.what))
+def test_a_file_is_missed_as_the_error_table_says(row: Row, origin: str, results: ResultSaver):
+    urls = [origin + path for path in SAID.get(str(row.what), (f"/{row.what}.mp4",))]
+    for url in ["http://127.0.0.1:1/out.mp4"] if row.what == "no answer" else urls:
+        with pytest.raises(ReelqueueError) as caught:
+            results.save(url, KEY)
+        assert type(caught.value) is row.error
 
 
 def test_a_result_on_a_forbidden_address(tmp_path: Path, origin: str):

@@ -12,6 +12,7 @@ from reelqueue.errors import ResultUnusable
 from reelqueue.store.tables import job_events, renders
 
 THREE = tuple(Output(quality=quality) for quality in ("low", "medium", "high"))
+HELP = "https://help.invalid/"
 END = ["rendering", "saving", "exported", "exported", "exported"]
 
 
@@ -46,12 +47,14 @@ def test_a_failed_one_fails_the_job_and_leaves_the_other_results(plant):
     def keep(job, url, *, number):
         asked.append(number)
         if number == 2:
-            raise ResultUnusable
+            raise ResultUnusable("It is cut short.", detail={"link": HELP})
         return whole(job, url, number=number)
 
     plant.keeper.keep = keep
     job = plant.run(plant.accept(outputs=THREE).id)
     assert (job.status, job.error.code) == (Status.FAILED, ResultUnusable.code)
+    assert (job.error.message, job.error.link) == ("It is cut short.", HELP)
+    assert told(plant, job)[1]["error"] == {"code": ResultUnusable.code, "message": "It is cut short.", "link": HELP}
     assert path(plant, job) == ["queued", "uploading", "instructing", *END, "failed"]
     assert asked == [1, *[2] * 6, 3]
     assert [output["status"] for output in job_document(job)["outputs"]] == ["succeeded", "failed", "succeeded"]

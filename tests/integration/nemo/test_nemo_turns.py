@@ -501,6 +501,29 @@ def test_credits_that_run_out_on_the_way(serve: Any, connect: Any, credential: C
     assert isinstance(client.turn_failure(report), tree.CreditsExhausted)
 
 
+@pytest.mark.parametrize("code", [408, 500, 502, 503, 504, 7777])
+@pytest.mark.parametrize("how", ["closed", "rst"])
+def test_a_gateway_that_lost_the_agent_leaves_the_turn_open(
+    code: int, how: str, serve: Any, connect: Any, credential: Credential
+) -> None:
+    read = threading.Event()
+
+    def handle(peer: Peer) -> None:
+        peer.read_request()
+        peer.start_stream()
+        peer.chunk(events({"code": code, "message": "no agent"}, CALLED))
+        if how == "closed":
+            peer.end_chunks()
+        else:
+            read.wait(5)
+            peer.reset()
+
+    client = connect(serve(handle))
+    with pytest.raises(TurnCut) as caught:
+        turn(client, credential, on_progress=lambda progress: read.set())
+    assert (caught.value.reason, caught.value.partial.tools) == (CutReason.GATEWAY, ("edit",))
+
+
 def test_a_mistake_of_ours_after_the_first_byte_leaves_the_turn_open(
     serve: Any, connect: Any, credential: Credential, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,7 @@ REPORT = TurnReport(
     unknown_events=1,
     error="boom",
     error_code="X",
+    gateway_code=2001,
 )
 
 

@@ -15,8 +15,9 @@ from reelqueue.dev.docs.settings import env_example, groups
 from reelqueue.dev.docs.statuses import status_page
 from reelqueue.domain.deliveries import MAX_ATTEMPTS
 from reelqueue.domain.jobs import TRANSITIONS, WaitingReason
-from reelqueue.errors import ReelqueueError
+from reelqueue.errors import RateLimited, ReelqueueError, every_class
 from reelqueue.kit.metrics import Metrics
+from reelqueue.nemo.error_table import ROWS, Then
 
 ROOT = Path(__file__).parents[3]
 
@@ -98,6 +99,50 @@ def test_every_code_that_is_raised_has_an_entry():
     listed = set(re.findall(r'<a id="(\w+)">', errors_page()))
     # These two only group others; nobody raises them.
     assert codes - {"error", "upstream_error"} <= listed
+
+
+def test_every_error_has_one_anchor_and_every_link_to_one_leads_there():
+    text = errors_page()
+    anchors = re.findall(r'<a id="(\w+)">', text)
+    assert sorted(set(anchors)) == sorted(anchors)
+    links = set(re.findall(r"\]\(#(\w+)\)", text))
+    assert links
+    assert links <= set(anchors)
+    assert {row.at_worst.code for row in ROWS if row.at_worst is not None} == links
+
+
+def job_errors() -> dict[str, list[str]]:
+    """The table of what a job can fail with, by code."""
+    text = errors_page().partition("## Jobs")[2].partition("## From")[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {re.sub(r"<a .*?</a>", "", row[0]).strip("`"): row[1:] for row in rows[2:]}
+
+
+def test_the_page_answers_both_who_ask_for_another_try():
+    shown = job_errors()
+    for kind in every_class():
+        if kind.code not in shown or kind.__subclasses__():
+            continue
+        blame, by_caller, by_us, *_ = shown[kind.code]
+        assert (blame, by_caller) == (kind.blame, "yes" if kind.retryable else "no"), kind
+        assert (by_us == "yes") is kind.tried_again, kind
+    assert [code for code, row in shown.items() if row[2] == "waits"] == [RateLimited.code]
+
+
+def test_the_page_says_where_credits_may_be_gone():
+    shown = job_errors()
+    assert shown["outcome_unknown"][3] == shown["upstream_turn_failed"][3] == "perhaps"
+    free = {code for code, row in shown.items() if row[3] == "no"}
+    assert {"upstream_render_failed", "upstream_render_timeout", "upstream_result_unusable"} <= free
+
+
+def test_every_row_of_the_error_table_is_on_the_page_and_those_alike_are_one():
+    text = errors_page().partition("## From")[2]
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    shown = {(line[0], what, line[3]) for line in lines for what in line[1].split("; ") if len(line) > 4}
+    for row in (row for row in ROWS if row.then is not Then.GOES_ON):
+        known = f"`{row.where}`", "nothing" if row.error is None else f"`{row.error.__name__}`"
+        assert {(known[0], what, known[1]) for what in (f"`{row.what}`", row.what)} & shown, row
 
 
 def test_every_setting_is_in_the_example_once():

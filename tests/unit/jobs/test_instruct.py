@@ -95,6 +95,7 @@ def test_a_lease_that_may_have_ended_lets_nothing_out_and_takes_the_intent_back(
     bench.lease.good = False
     verdict = bench.instruct.run(job())
     assert isinstance(verdict, Retry)
+    assert (verdict.cause.code, verdict.cause.blame) == ("service_unavailable", "gateway")
     assert bench.upstream.sent == []
     assert bench.world.turns[0].state is TurnState.READY
 
@@ -158,7 +159,7 @@ def test_a_refusal_by_name_ends_the_job_and_cost_nothing(bench, job, error, heal
 PROVEN = (
     *(errors.NotSent, errors.RateLimited, errors.TokenRejected, errors.SessionNotFound, errors.CreditsExhausted),
     *(errors.UpstreamForbidden, errors.UpstreamRequestInvalid, errors.ExportNotAllowed),
-    *(errors.FileUnsupportedUpstream, errors.FileTooLargeUpstream, errors.RenderUnknown),
+    *(errors.FileUnsupportedUpstream, errors.FileTooLargeUpstream),
 )
 
 
@@ -322,9 +323,26 @@ def test_an_error_frame_fails_the_job_with_what_was_said_before(bench, job):
 
 
 def test_credits_that_ran_out_on_the_way_keep_their_name(bench, job):
-    report = said(end=TurnEnd.ERROR_FRAME, error="no credits", error_code="2001")
+    report = said(end=TurnEnd.ERROR_FRAME, error="no credits", gateway_code=2001)
     bench.upstream.script("run_turn", report)
     assert isinstance(bench.instruct.run(job()).cause, errors.CreditsExhausted)
+
+
+def test_a_429_on_the_way_fails_the_job_rests_the_token_and_sends_nothing_again(bench, job):
+    """The head was accepted: that nothing had been begun by then is likely, and not proven."""
+    bench.upstream.script("run_turn", said(end=TurnEnd.ERROR_FRAME, error="slow down", gateway_code=429))
+    verdict = bench.instruct.run(job())
+    assert isinstance(verdict.cause, errors.RateLimited)
+    assert verdict.learned.billing.certainty == "inferred"
+    assert [mark[0] for mark in bench.tokens.marks] == [TokenHealth.COOLING]
+    assert bench.world.turns[0].state is TurnState.FINISHED
+    assert bench.upstream.sent == ["animate this"]
+
+
+def test_digits_of_the_agents_are_no_code_of_the_gateways(bench, job):
+    bench.upstream.script("run_turn", said(error="model is busy", error_code="429"))
+    assert isinstance(bench.instruct.run(job()).cause, errors.TurnFailed)
+    assert bench.tokens.marks == []
 
 
 @pytest.mark.parametrize("report", [said("Cut sh", error_code="MAX_TOKENS"), said(tools=["edit"], error_code="SAFETY")])

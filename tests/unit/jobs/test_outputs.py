@@ -9,7 +9,7 @@ import pytest
 from fakes.engine import RESULT
 from fakes.upstream import RESULT_URL, state
 from reelqueue import errors
-from reelqueue.domain.jobs import EventType, Status
+from reelqueue.domain.jobs import EventType, Status, WaitingReason
 from reelqueue.domain.outputs import Output
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.upstream import RenderPhase, RenderReport
@@ -155,12 +155,21 @@ def test_doubt_about_one_is_cleared_by_asking_for_that_one(bench, job, arrived):
     assert len(bench.world.renders) == 3
 
 
-@pytest.mark.parametrize("error", [errors.ExportNotAllowed(), errors.RateLimited(retry_after=1)], ids=lambda e: e.code)
-def test_what_is_not_about_one_output_is_the_jobs(bench, job, error):
-    bench.upstream.script("submit_render", None, error)
-    with pytest.raises(type(error)):
+def test_what_is_not_about_one_output_is_the_jobs(bench, job):
+    bench.upstream.script("submit_render", None, errors.ExportNotAllowed())
+    with pytest.raises(errors.ExportNotAllowed):
         job.step()
     assert job.told == []
+
+
+def test_a_429_rests_the_token_and_forgets_nothing_that_was_learned(bench, job):
+    job.reports(low=[working(50), DONE], medium=[errors.RateLimited(retry_after=7), DONE], high=[working(10), DONE])
+    job.step()
+    pause = job.step()
+    assert (pause.seconds, pause.reason, pause.exact) == (7, WaitingReason.UPSTREAM_BUSY, True)
+    assert [export.progress for export in pause.learned.exports] == [50, 0, 0]
+    assert job.to_the_end() == Advance(Status.SUCCEEDED)
+    assert said(job) == [(1, "succeeded"), (2, "succeeded"), (3, "succeeded")]
 
 
 def test_a_timeline_that_cannot_be_exported_fails_the_job(bench, job):
@@ -180,6 +189,98 @@ def test_a_file_that_cannot_be_used_is_given_up_at_the_last_try(bench, job):
     job.facts["attempt"] = 0
     assert isinstance(job.to_the_end().cause, errors.ResultUnusable)
     assert said(job) == [(1, "failed"), (2, "succeeded"), (3, "succeeded")]
+
+
+class Downloading(Exporting):
+    """All are rendered, and the upstream names a URL for the others but none for the medium one."""
+
+    def __init__(self, bench):
+        super().__init__(bench)
+        self.reports(low=[DONE], medium=[replace(DONE, url=None)], high=[DONE])
+        while self.facts["status"] is Status.RENDERING:
+            self.step()
+        del bench.world.log[:]
+
+    def last_try_at(self, output):
+        """Save what comes before, and have one try left for this one."""
+        for _ in range(output - 1):
+            self.step()
+        self.facts["attempt"] = 2
+        verdict = self.step()
+        self.facts["attempt"] = 0
+        return verdict
+
+
+FINAL = [
+    errors.TokenRejected(),
+    errors.UpstreamForbidden(),
+    errors.ExportNotAllowed(),
+    errors.SessionNotFound(),
+    errors.UpstreamRequestInvalid(),
+    errors.UpstreamRefused(),
+]
+PASSING = [errors.RenderUnknown(), errors.NotSent(), errors.UpstreamUnavailable(), errors.UpstreamProtocolError()]
+
+
+@pytest.mark.parametrize("error", FINAL + PASSING, ids=lambda error: error.code)
+def test_a_file_that_the_upstream_does_not_give_costs_no_other_output(bench, error):
+    job = Downloading(bench)
+    bench.upstream.script("download_render", error)
+    job.last_try_at(2)
+    assert isinstance(job.to_the_end().cause, type(error))
+    assert said(job) == [(1, "succeeded"), (2, "failed"), (3, "succeeded")]
+
+
+@pytest.mark.parametrize("error", FINAL, ids=lambda error: error.code)
+def test_nothing_is_tried_again_for_a_file_that_was_refused_by_name(bench, error):
+    job = Downloading(bench)
+    bench.upstream.script("download_render", error)
+    job.step()
+    job.step()
+    assert said(job) == [(1, "succeeded"), (2, "failed")]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: error.code)
+def test_a_file_that_may_come_yet_is_tried_for_again(bench, error):
+    job = Downloading(bench)
+    bench.upstream.script("download_render", error, errors.ResultUnusable())
+    job.step()
+    with pytest.raises(type(error)):
+        job.step()
+    assert said(job) == [(1, "succeeded")]
+
+
+def test_a_render_without_a_file_is_asked_for_its_url_again(bench):
+    job = Downloading(bench)
+    bench.upstream.script("download_render", errors.RenderUnknown())
+    job.reports(low=[DONE], medium=[DONE], high=[DONE])
+    job.step()
+    with pytest.raises(errors.RenderUnknown):
+        job.step()
+    assert job.to_the_end() == Advance(Status.SUCCEEDED)
+
+
+def test_a_429_at_a_file_waits_and_costs_no_output(bench):
+    job = Downloading(bench)
+    bench.upstream.script("download_render", errors.RateLimited(retry_after=7))
+    with pytest.raises(errors.RateLimited):
+        job.last_try_at(2)
+    assert said(job) == [(1, "succeeded")]
+
+
+def test_what_helps_a_person_with_one_output_helps_with_the_job(bench):
+    job = Downloading(bench)
+    bench.upstream.script("download_render", errors.CreditsExhausted("None are left."))
+    job.step()
+    job.step()
+    link = job.told[1]["error"]["link"]
+    assert link.startswith("https://")
+    cause = job.to_the_end().cause
+    assert (type(cause), cause.message, cause.detail) == (
+        errors.CreditsExhausted,
+        "None are left.",
+        {"link": link},
+    )
 
 
 def test_a_cancel_stops_every_render(bench, job):

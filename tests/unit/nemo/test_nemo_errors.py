@@ -12,7 +12,8 @@ from reelqueue import errors as tree
 from reelqueue.domain.upstream import Credential, TurnCut, TurnEnd, TurnReport
 from reelqueue.nemo import errors
 from reelqueue.nemo.envelope import Answer, Refusal, RefusalKind, open_answer
-from reelqueue.nemo.errors import BODY_CODES, DEFINITE, PER_CALL, PROVEN_UNSENT, STATUSES, Call
+from reelqueue.nemo.error_table import DEFINITE, Call
+from reelqueue.nemo.errors import PROVEN_UNSENT
 from reelqueue.nemo.transport import httpx_class
 
 
@@ -45,6 +46,8 @@ DOCUMENTED = {
 @pytest.mark.parametrize(("number", "expected"), DOCUMENTED.items())
 @pytest.mark.parametrize("call", Call)
 def test_nothing_of_the_contract_is_unmapped(number: int, expected: type, call: Call) -> None:
+    if expected is tree.UpstreamUnavailable and call is Call.RUN_TURN:
+        expected = tree.TurnInterrupted
     assert errors.class_of(call, refusal(code=number)) is expected
     if number < 1000:
         assert errors.class_of(call, refusal(status=number)) is expected
@@ -70,6 +73,9 @@ def test_nothing_of_the_contract_is_unmapped(number: int, expected: type, call: 
         (Call.BALANCE, 418, tree.UpstreamRequestInvalid),
         (Call.BALANCE, 599, tree.UpstreamUnavailable),
         (Call.BALANCE, 302, tree.UpstreamProtocolError),
+        (Call.RUN_TURN, 418, tree.TurnInterrupted),
+        (Call.RUN_TURN, 599, tree.TurnInterrupted),
+        (Call.RUN_TURN, 302, tree.TurnInterrupted),
     ],
 )
 def test_numbers_that_hang_on_the_call(call: Call, number: int, expected: type) -> None:
@@ -204,9 +210,10 @@ def test_every_httpx_class_is_mapped_and_only_zero_bytes_prove_not_sent(cls: typ
     assert isinstance(exc, errors.TRANSPORT_FAILURES)
     for call in Call:
         assert type(errors.unsent_or_broken(exc, bytes_sent=0, call=call)) is tree.NotSent
+        turn, others = (tree.TurnInterrupted,), (tree.UpstreamUnavailable, tree.UpstreamProtocolError)
         for sent in (1, 10_000):
             found = type(errors.unsent_or_broken(exc, bytes_sent=sent, call=call))
-            assert found in (tree.UpstreamUnavailable, tree.UpstreamProtocolError)
+            assert found in (turn if call is Call.RUN_TURN else others)
 
 
 @pytest.mark.parametrize("cls", HTTPCORE_CLASSES)
@@ -228,23 +235,32 @@ def test_a_new_httpcore_class_becomes_its_nearest_ancestor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "expected"),
+    ("said", "expected"),
     [
-        (None, None, None),
-        ("boom", None, tree.TurnFailed),
-        ("boom", "ValueError", tree.TurnFailed),
-        (None, "SAFETY", tree.TurnFailed),
-        ("rate", "429", tree.TurnFailed),
-        ("none left", "2001", tree.CreditsExhausted),
-        ("gone", "1002", tree.SessionNotFound),
-        ("dead", "1001", tree.TokenRejected),
+        ({}, None),
+        ({"error": "boom"}, tree.TurnFailed),
+        ({"error": "boom", "error_code": "ValueError"}, tree.TurnFailed),
+        ({"error_code": "SAFETY"}, tree.TurnFailed),
+        ({"error": "rate", "error_code": "429"}, tree.TurnFailed),
+        ({"error": "rate", "error_code": "2001"}, tree.TurnFailed),
+        ({"error": "none left", "gateway_code": 2001}, tree.CreditsExhausted),
+        ({"error": "gone", "gateway_code": 1002}, tree.SessionNotFound),
+        ({"error": "dead", "gateway_code": 1001}, tree.TokenRejected),
+        ({"error": "dead", "gateway_code": 401}, tree.TokenRejected),
+        ({"error": "plan", "gateway_code": 402}, tree.ExportNotAllowed),
+        ({"error": "scope", "gateway_code": 403}, tree.UpstreamForbidden),
+        ({"error": "rate", "gateway_code": 429}, tree.RateLimited),
     ],
 )
-def test_the_error_a_stream_reported(error: str | None, code: str | None, expected: type | None) -> None:
-    found = errors.turn_failure(TurnReport(TurnEnd.ERROR_FRAME, error=error, error_code=code))
+def test_the_error_a_stream_reported(said: dict[str, Any], expected: type | None) -> None:
+    report = TurnReport(TurnEnd.ERROR_FRAME, **said)
+    found = errors.turn_failure(report)
     assert (None if found is None else type(found)) is expected
+    assert not errors.leaves_open(report)
 
 
-def test_the_tables_name_only_upstream_errors() -> None:
-    for found in (*BODY_CODES.values(), *STATUSES.values(), *PER_CALL.values()):
-        assert issubclass(found, tree.UpstreamError)
+def test_in_a_stream_too_only_the_closed_list_says_what_became_of_the_turn() -> None:
+    for code in range(1, 10_000):
+        report = TurnReport(TurnEnd.ERROR_FRAME, error="no", gateway_code=code)
+        assert errors.leaves_open(report) is (code not in PROVEN)
+    assert not errors.leaves_open(TurnReport(TurnEnd.ERROR_FRAME, error="no", error_code="503"))

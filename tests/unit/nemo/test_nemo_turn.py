@@ -259,7 +259,15 @@ def test_an_error_frame_ends_the_turn_and_keeps_what_came_before() -> None:
 
 def test_a_code_in_the_stream_is_a_failure_with_that_code() -> None:
     report = run(EnvelopeFrame(2001, "no credits"))
-    assert (report.end, report.error, report.error_code) == (TurnEnd.ERROR_FRAME, "no credits", "2001")
+    assert (report.end, report.error) == (TurnEnd.ERROR_FRAME, "no credits")
+    assert (report.gateway_code, report.error_code) == (2001, None)
+
+
+def test_the_same_digits_from_the_agent_are_a_word_of_its_own() -> None:
+    report = run(say("", error_code="429"))
+    assert (report.end, report.gateway_code, report.error_code) == (TurnEnd.CLOSED, None, "429")
+    report = run(ErrorFrame("boom", None, 503))
+    assert (report.end, report.gateway_code, report.error_code) == (TurnEnd.ERROR_FRAME, 503, None)
 
 
 def test_an_error_code_beside_a_text_keeps_both() -> None:

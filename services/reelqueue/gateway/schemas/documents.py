@@ -101,6 +101,7 @@ class OutputError(Document):
 
     code: str
     message: str
+    link: str | None = Field(description="Where a person can do something about it.")
 
 
 class JobOutput(Document):

@@ -23,11 +23,13 @@ from reelqueue.domain.versions import version_of
 from reelqueue.errors import (
     CreditsExhausted,
     DeadlineExceeded,
+    DependencyUnavailable,
     ExportNotAllowed,
     FileTooLargeUpstream,
     FileUnsupportedUpstream,
     NotSent,
     RateLimited,
+    ReelqueueError,
     SessionNotFound,
     TokenRejected,
     UpstreamError,
@@ -64,8 +66,11 @@ CREDITS_AGAIN_S = 300.0
 """How often a job that waits for credits looks at the balance."""
 
 
-class LeaseTooShort(NotSent):
-    """The lease might have ended before the instruction left, so it did not leave."""
+class LeaseTooShort(DependencyUnavailable):
+    """The lease might have ended before the instruction left, so it did not leave.
+
+    Ours, and not the upstream's: what keeps a lease from being renewed is the database.
+    """
 
 
 class InstructStep:
@@ -170,7 +175,7 @@ class InstructStep:
                 )
         except TurnCut as cut:
             return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=cut.partial)
-        except NOT_TAKEN as error:
+        except (LeaseTooShort, *NOT_TAKEN) as error:
             verdict = self._not_taken(claim, position, used, before, error)
             return Canceled() if control.aborted else verdict
         except UpstreamError:
@@ -178,7 +183,7 @@ class InstructStep:
             return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=None)
         return self._reconciler.settle(claim, project, self._turns.finish(claim, position, report))
 
-    def _not_taken(self, claim: Claim, position: int, used: Pass, before: Snapshot, error: UpstreamError) -> Verdict:
+    def _not_taken(self, claim: Claim, position: int, used: Pass, before: Snapshot, error: ReelqueueError) -> Verdict:
         """No byte left, or the upstream refused by name: the instruction was not carried out.
 
         Where the gate had committed the intent, this call is the one that may take it back.
@@ -186,11 +191,11 @@ class InstructStep:
         turn = self._turns.find(claim.job.id, position)
         if turn is not None and turn.state is TurnState.SENDING:
             self._turns.reopen(claim, position)
-        refreshed = self._desk.refused(used, error)
+        refreshed = isinstance(error, UpstreamError) and self._desk.refused(used, error)
         match error:
             case TokenRejected() if refreshed:
                 return Snooze(0, WaitingReason.RETRY)
-            case NotSent() | RateLimited():
+            case NotSent() | LeaseTooShort() | RateLimited():
                 return verdict_on(error)
             case CreditsExhausted() if claim.job.policies.on_no_credits == "wait":
                 return _wait_for_credits(None if before.available is None else str(before.available))

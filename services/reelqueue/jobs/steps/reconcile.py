@@ -25,6 +25,7 @@ from reelqueue.errors import (
     CreditsExhausted,
     NoTimeline,
     OutcomeUnknown,
+    RateLimited,
     SessionNotFound,
     TokenRejected,
     UpstreamError,
@@ -198,7 +199,7 @@ class Reconciler:
         )
         failure = None if report is None else self._failure(report)
         if failure is not None:
-            if isinstance(failure, CreditsExhausted):
+            if isinstance(failure, CreditsExhausted | RateLimited):
                 self._desk.refused(self._desk.for_token(project.token_id), failure)
             return Fail(failure, learned)
         followed = follow_up(job, told, report, changed=now.digest != turn.before.digest, learned=learned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +25,7 @@ from reelqueue.domain.verdicts import NOTHING, Advance, Fail, Learned, Snooze, V
 from reelqueue.errors import (
     NoTimeline,
     NotSent,
+    RateLimited,
     RenderFailed,
     RenderIdTaken,
     RenderTimedOut,
@@ -34,6 +35,7 @@ from reelqueue.errors import (
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
+from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.outputs import all_settled, exports_of, output_failed
 from reelqueue.jobs.ports import RenderStore, Upstream, VersionStore
 from reelqueue.jobs.session import SessionKeeper, known_session
@@ -112,7 +114,7 @@ class RenderStep:
             return Fail(SessionNotFound())
         job, newest = claim.job, self._renders.newest(claim.job.id)
         exports, waits = list(exports_of(job)), list[float]()
-        pass_ = _Pass(claim=claim, project=project)
+        pass_, pause = _Pass(claim=claim, project=project), None
         for index, export in enumerate(exports):
             if export.is_settled:
                 continue
@@ -120,17 +122,17 @@ class RenderStep:
                 seen = self._go_on(pass_, index, newest.get(index))
             except NoTimeline as error:
                 return Fail(error)
+            except RateLimited as error:
+                # The pause is the token's, so the others are left alone too; what was learned of them is kept.
+                pause = verdict_on(error)
+                break
             if seen.failure is not None:
                 return output_failed(replace(job, exports=tuple(exports)), index, seen.failure)
             if seen.percent is not None:
                 exports[index] = replace(export, progress=max(export.progress, seen.percent))
             if seen.wait_s is not None:
                 waits.append(seen.wait_s)
-        learned = _learned(job, tuple(exports))
-        if waits:
-            return Snooze(min(waits), WaitingReason.RENDER, learned)
-        rendered = any(export.error is None for export in exports)
-        return Advance(Status.SAVING, learned) if rendered else all_settled(job)
+        return _verdict(job, tuple(exports), waits, pause)
 
     def _go_on(self, pass_: _Pass, index: int, render: Render | None) -> _Seen:
         if render is None or (render.state is RenderState.FAILED and render.attempt < MOST_RENDERS):
@@ -237,6 +239,17 @@ class RenderStep:
         # 100 is said by a file that is there, and by nothing else.
         known = None if percent is None else min(RENDERED - 1, round(percent))
         return _Seen(wait_s=self._schedule.wait(polls), percent=known)
+
+
+def _verdict(job: Job, exports: tuple[Export, ...], waits: Sequence[float], pause: Verdict | None) -> Verdict:
+    """What to do when each output was looked at, or as many as the upstream let us."""
+    learned = _learned(job, exports)
+    if isinstance(pause, Snooze):
+        return replace(pause, learned=learned)
+    if waits:
+        return Snooze(min(waits), WaitingReason.RENDER, learned)
+    rendered = any(export.error is None for export in exports)
+    return Advance(Status.SAVING, learned) if rendered else all_settled(job)
 
 
 def _learned(job: Job, exports: tuple[Export, ...]) -> Learned:

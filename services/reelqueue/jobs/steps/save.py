@@ -9,14 +9,14 @@ from reelqueue.domain.outputs import Result
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.upstream import Credential, RenderPhase
 from reelqueue.domain.verdicts import Fail, Verdict
-from reelqueue.errors import ResultUnusable, SessionNotFound, UpstreamError, UpstreamUnavailable
+from reelqueue.errors import RateLimited, RenderUnknown, ResultUnusable, SessionNotFound, UpstreamError
 from reelqueue.jobs.outputs import all_settled, exports_of, output_failed, output_saved
 from reelqueue.jobs.ports import RenderStore, ResultKeeper, Upstream
 from reelqueue.jobs.session import SessionKeeper
 from reelqueue.jobs.token_desk import TokenDesk
 
-OF_ONE_FILE = (ResultUnusable, UpstreamUnavailable)
-"""Says nothing about the job's other files: after the last of `tries` only this output is given up."""
+ELSEWHERE_PERHAPS = (ResultUnusable, RenderUnknown)
+"""The file is not where it was said to be: it may have another URL by now (contract §8.3)."""
 
 
 class SaveStep:
@@ -42,7 +42,11 @@ class SaveStep:
         self._tries = tries
 
     def run(self, claim: Claim) -> Verdict:
-        """Fetch and keep the next output. A URL that does not serve the file is asked for anew before the next try."""
+        """Fetch and keep the next output. A URL that does not serve the file is asked for anew before the next try.
+
+        What the upstream says of one file says nothing of the job's other files: when another try is of no use, only
+        this output is given up. Raises RateLimited, which is the token's: the same file is fetched when that is over.
+        """
         job = claim.job
         open_ = [index for index, export in enumerate(exports_of(job)) if not export.is_settled]
         if not open_:
@@ -53,10 +57,13 @@ class SaveStep:
             return Fail(SessionNotFound())
         try:
             result = self._fetch(claim, project, render)
-        except OF_ONE_FILE as error:
-            if len(job.outputs) > 1 and job.attempt + 1 >= self._tries:
+        except RateLimited:
+            raise
+        except UpstreamError as error:
+            last = not error.tried_again or job.attempt + 1 >= self._tries
+            if last and len(job.outputs) > 1:
                 return output_failed(job, index, error)
-            if isinstance(error, ResultUnusable):
+            if isinstance(error, ELSEWHERE_PERHAPS):
                 self._ask_again(claim, project, render)
             raise
         return output_saved(job, index, result)
