@@ -16,7 +16,7 @@ from fakes.twin import Twin
 from fakes.twin_engine import Course, TwinEngine
 from fakes.twin_time import patient_upstream
 from reelqueue.domain.jobs import Job, Status
-from reelqueue.store.tables import job_events, projects, renders, turns
+from reelqueue.store.tables import former_sessions, job_events, projects, renders, turns
 from reelqueue.wiring.worker import Worker
 
 CREDITS = 1000
@@ -41,8 +41,8 @@ class Outcome:
     course: Course
     ledger: Mapping[str, Sequence[Mapping[str, Any]]]
     events: tuple[tuple[int, str], ...]
-    sessions: tuple[tuple[str | None, str], ...]
-    """Of our table: the id, and the project's state."""
+    sessions: tuple[str | None, ...]
+    """The ids in our tables; `None` where one was begun and the answer never came."""
     renders: frozenset[str]
     turns: tuple[str, ...]
     """The states of our turns."""
@@ -131,9 +131,13 @@ class FaultRun:
             events = connection.execute(
                 select(job_events.c.seq, job_events.c.type).where(job_events.c.job_id == job.id).order_by("seq")
             ).all()
-            sessions = connection.execute(
-                select(projects.c.session_id, projects.c.state).where(projects.c.tenant_id == job.tenant_id)
-            ).all()
+            sessions = [
+                session_id
+                for table in (projects, former_sessions)
+                for session_id in connection.execute(
+                    select(table.c.session_id).where(table.c.tenant_id == job.tenant_id)
+                ).scalars()
+            ]
             ours = connection.execute(select(renders.c.id).where(renders.c.job_id == job.id)).scalars().all()
             sent = connection.execute(select(turns.c.state).where(turns.c.job_id == job.id)).scalars().all()
         return Outcome(
@@ -141,7 +145,7 @@ class FaultRun:
             course=course,
             ledger=ledger,
             events=tuple((row.seq, row.type) for row in events),
-            sessions=tuple((row.session_id, row.state) for row in sessions),
+            sessions=tuple(sessions),
             renders=frozenset(ours),
             turns=tuple(sent),
             struck=armed[-1]["struck"] if armed else 0,
