@@ -24,7 +24,7 @@ SETTINGS = {
     "silent_rate": 0.0,
     "trailing_issue_rate": 0.0,
     "generation_seconds": (100, 100),
-    "render_seconds": (30, 30),
+    "render_seconds": (4, 4),
     "heartbeat_seconds": 40,
     "film_fps": 1,
 }
