@@ -121,9 +121,7 @@ class FaultRun:
     def outcome(self, course: Course) -> Outcome:
         """Both sides' books, once everything is over."""
         job, clock = self._engine.job(), self._engine.clock
-        clock.settle()
-        clock.sleep(AFTERMATH_S)
-        clock.settle()
+        clock.run_out(AFTERMATH_S)
         armed = self._twin.http.get("/_twin/faults").json()["armed"]
         self._twin.http.delete("/_twin/faults")
         ledger = self._twin.ledger()
