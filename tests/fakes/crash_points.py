@@ -65,7 +65,7 @@ POINTS: Final[Mapping[str, Point]] = MappingProxyType(
         "K23 result asked for": Point("sent cdn"),
         "K23 result, half": Point("heard cdn"),
         "K24 result durable, not terminal": Point("after results.keep"),
-        "K24 terminal, and the worker unaware": Point("after claims.apply", 11),
+        "K24 terminal, and the worker unaware": Point("after claims.apply", 7),
     }
 )
 """By the number of the kill point and what has just happened."""

@@ -45,7 +45,7 @@ CALLS: Final[Mapping[str, Call]] = MappingProxyType(
         "state, for the export": Call(endpoint="state", passing=5),
         "render_submit": Call(endpoint="render_submit"),
         "render_status": Call(endpoint="render_status"),
-        "render_status, at the end": Call(endpoint="render_status", passing=5),
+        "render_status, at the end": Call(endpoint="render_status", passing=1),
         "render_download": Call(endpoint="render_download", also=(_NO_URL,)),
         "render_cancel": Call(endpoint="render_cancel", cancels=True),
         "cdn": Call(endpoint="cdn"),
@@ -64,7 +64,7 @@ SEQUENCE: Final = (
     *("credits", "state", "credits", "state"),
     *("credits", "state"),
     *("state", "render_submit"),
-    *("render_status",) * 6,
+    *("render_status",) * 2,
     "cdn",
 )
 """What the upstream hears of a job that nothing happens to."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fakes.fault_run import Outcome
-from reelqueue.domain.jobs import TERMINAL_EVENTS, Status
+from reelqueue.domain.jobs import TERMINAL_EVENTS, Status, WaitingReason
 
 GONE = frozenset({"upstream_token_invalid", "upstream_session_lost"})
 """Errors after which nobody can look any more: only then may a job not know what it cost."""
 TOKEN_REFUSALS = frozenset({"401", "1001", "1010", "1011"})
 """Faults that say that the token is dead; a balance that is refused so is not asked for again."""
+WAITS = frozenset({WaitingReason.UPSTREAM_BUSY})
+"""What a job may wait for without an end in sight: as long as the upstream says 429, nobody fails."""
 OURS = frozenset({"internal_error", "poisoned"})
 """Errors that blame us."""
 
@@ -31,7 +33,8 @@ def _history(outcome: Outcome) -> Iterator[str]:
     ends = [kind for kind in kinds if kind in TERMINAL_EVENTS]
     if job.status.is_final and ends != [f"job.{job.status}"]:
         yield f"the job {job.status}, and its ends are {ends}"
-    if not job.status.is_final and (ends or job.waiting is None):
+    waits = None if job.waiting is None else job.waiting.reason
+    if not job.status.is_final and (ends or waits not in WAITS):
         yield f"the job stands at {job.status} and waits for {job.waiting}, its ends are {ends}"
     if job.error is not None and job.error.code in OURS:
         yield f"our own fault: {job.error.code}"
@@ -53,10 +56,8 @@ def _ids(outcome: Outcome) -> Iterator[str]:
     seen = {render["render_id"] for render in outcome.ledger["renders"]}
     if seen - outcome.renders:
         yield f"renders that we do not know: {seen - outcome.renders}"
-    known = {session_id for session_id, _ in outcome.sessions}
-    creating = sum(state == "creating" for _, state in outcome.sessions)
-    strange = {session["session_id"] for session in outcome.ledger["sessions"]} - known
-    if len(strange) > creating:
+    strange = {session["session_id"] for session in outcome.ledger["sessions"]} - set(outcome.sessions)
+    if len(strange) > outcome.sessions.count(None):
         yield f"sessions that we do not know: {strange}"
     if any(upload["duplicate"] for upload in outcome.ledger["uploads"]):
         yield "an input is twice in its session"

@@ -29,7 +29,7 @@ _HEAD: Final = """\
 # What becomes of a job when NemoVideo misbehaves
 
 Each fault that the twin knows ([upstream.md](upstream.md)), once, at each call where it can strike, against the whole
-engine: one picture, one instruction that costs 100 credits, one export of 30 s. Every wait and every deadline is
+engine: one picture, one instruction that costs 100 credits, one export of 4 s. Every wait and every deadline is
 production's, in the upstream's time. `tests/integration/faults` runs all of it and holds this page to it.
 
 In every row: at most one turn for the paid step; one terminal event, or a wait that says for what; each session and

@@ -24,7 +24,7 @@ SETTINGS = {
     "silent_rate": 0.0,
     "trailing_issue_rate": 0.0,
     "generation_seconds": (100, 100),
-    "render_seconds": (30, 30),
+    "render_seconds": (4, 4),
     "heartbeat_seconds": 40,
     "film_fps": 1,
 }
@@ -41,8 +41,8 @@ class Outcome:
     course: Course
     ledger: Mapping[str, Sequence[Mapping[str, Any]]]
     events: tuple[tuple[int, str], ...]
-    sessions: tuple[tuple[str | None, str], ...]
-    """Of our table: the id, and the project's state."""
+    sessions: tuple[str | None, ...]
+    """The ids in our tables; `None` where one was begun and the answer never came."""
     renders: frozenset[str]
     turns: tuple[str, ...]
     """The states of our turns."""
@@ -121,9 +121,7 @@ class FaultRun:
     def outcome(self, course: Course) -> Outcome:
         """Both sides' books, once everything is over."""
         job, clock = self._engine.job(), self._engine.clock
-        clock.settle()
-        clock.sleep(AFTERMATH_S)
-        clock.settle()
+        clock.run_out(AFTERMATH_S)
         armed = self._twin.http.get("/_twin/faults").json()["armed"]
         self._twin.http.delete("/_twin/faults")
         ledger = self._twin.ledger()
@@ -131,14 +129,13 @@ class FaultRun:
             events = connection.execute(
                 select(job_events.c.seq, job_events.c.type).where(job_events.c.job_id == job.id).order_by("seq")
             ).all()
-            present = connection.execute(
-                select(projects.c.session_id, projects.c.state).where(projects.c.tenant_id == job.tenant_id)
-            )
-            sessions = [(row.session_id, row.state) for row in present]
-            former = connection.execute(
-                select(former_sessions.c.session_id).where(former_sessions.c.tenant_id == job.tenant_id)
-            ).scalars()
-            sessions += [(name, "creating" if name is None else "lost") for name in former]
+            sessions = [
+                session_id
+                for table in (projects, former_sessions)
+                for session_id in connection.execute(
+                    select(table.c.session_id).where(table.c.tenant_id == job.tenant_id)
+                ).scalars()
+            ]
             ours = connection.execute(select(renders.c.id).where(renders.c.job_id == job.id)).scalars().all()
             sent = connection.execute(select(turns.c.state).where(turns.c.job_id == job.id)).scalars().all()
         return Outcome(

@@ -71,6 +71,17 @@ class TwinClock:
             assert time.monotonic() < end, "the twin never comes to rest"
             time.sleep(0.004)
 
+    def run_out(self, seconds: float) -> None:
+        """Let so much time pass, stopping at whatever happens in it: one thing may follow from another."""
+        left = seconds
+        while left > 0:
+            self.settle()
+            waits = self.next_in()
+            step = left if waits is None else min(waits, left)
+            self.sleep(step)
+            left -= max(step, 1.0)
+        self.settle()
+
     def _take(self, told: dict[str, Any]) -> float | None:
         self._seconds, self._at_work = told["now"], told["at_work"]
         waits: float | None = told["next"]

@@ -110,6 +110,19 @@ def test_credits_can_be_set(twin, user):
     assert twin.http.post("/_twin/tokens/credits", json={"token": "x", "available": 1}).status_code == 404
 
 
+def test_the_clock_tells_whether_anything_is_to_come(twin, user):
+    def clock():
+        return twin.http.get("/_twin/clock").json()
+
+    assert (clock()["next"], clock()["at_work"]) == (None, False)
+    twin.settings(generation_seconds=[1e6, 1e6])
+    user.project().leave("animate this photo")
+    assert clock()["at_work"]
+    assert 0 <= clock()["next"] < 1e6
+    until(lambda: not twin.control("clock", advance=1e6)["at_work"])
+    until(lambda: clock()["next"] is None)
+
+
 def test_memory_outlives_a_restart(start, tmp_path):
     arguments = ("--speed", "2000", "--film-max-side", "64", "--data", str(tmp_path / "data"), "--silent-rate", "0")
     first = start(*arguments)

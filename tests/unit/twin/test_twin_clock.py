@@ -69,3 +69,20 @@ def test_waiting_tells_an_event_from_a_timeout():
         assert await clock.wait(soon, 1e9) is True
 
     asyncio.run(run())
+
+
+def test_it_tells_when_the_first_sleeper_wakes():
+    async def run():
+        clock = Clock(start=0.0, speed=0.001)
+        assert clock.next is None
+        sleepers = [asyncio.create_task(clock.sleep(seconds)) for seconds in (300.0, 100.0)]
+        await asyncio.sleep(0)
+        assert round(clock.next) == 100
+        clock.advance(100.0)
+        await sleepers[1]
+        assert round(clock.next) == 200
+        clock.advance(200.0)
+        await sleepers[0]
+        assert clock.next is None
+
+    asyncio.run(run())
