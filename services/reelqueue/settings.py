@@ -90,6 +90,13 @@ class StepSettings(BaseModel):
     lag_s: float = Field(2.0, gt=0, description="Time between those looks: the state may lag (contract §6.2).")
 
 
+class RecoverySettings(BaseModel):
+    """What arrives after a job was canceled or ran out of time."""
+
+    watch_s: float = Field(1_800.0, gt=0, description="How long it is waited for, in seconds. `speed` shortens it.")
+    keep_s: float = Field(86_400.0, gt=0, description="How long a file that arrived is kept, in seconds.")
+
+
 class WebhookSettings(BaseModel):
     """Deliveries."""
 
@@ -138,6 +145,7 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     files: FileSettings = Field(default_factory=FileSettings)
     steps: StepSettings = Field(default_factory=StepSettings)
+    recovery: RecoverySettings = Field(default_factory=RecoverySettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     nemo: NemoSettings = Field(default_factory=NemoSettings)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from reelqueue.domain.jobs import Billing, Job, JobEvent, Policies, Status
 from reelqueue.domain.outputs import RENDERED, Result
+from reelqueue.domain.recovered import Recovered
 from reelqueue.domain.repairs import repairs_json
 from reelqueue.domain.retrying import retry_from
 from reelqueue.kit.clock import rfc3339
@@ -38,6 +39,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "result": None if job.result is None else _result(job.result, f"/v1/jobs/{job.id}/result"),
         "error": None if job.error is None else {**asdict(job.error), "docs": f"/docs/errors#{job.error.code}"},
         "billing": billing_json(job.billing),
+        "recovered": None if job.recovered is None else recovered_json(job, job.recovered),
         "question": _question(job),
         "answers": [{**asdict(answer), "instruction": answer.instruction + 1} for answer in job.answers],
         "policies": policies_json(job.policies),
@@ -55,7 +57,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "links": {
             "self": f"/v1/jobs/{job.id}",
             "events": f"/v1/jobs/{job.id}/events",
-            "result": None if job.result is None else f"/v1/jobs/{job.id}/result",
+            "result": f"/v1/jobs/{job.id}/result" if _has_result(job) else None,
             "answer": None if job.question is None else f"/v1/jobs/{job.id}/answer",
             "cancel": None if job.status.is_final else f"/v1/jobs/{job.id}/cancel",
         },
@@ -117,6 +119,27 @@ def _output_status(job: Job, index: int) -> str:
 
 def _result(result: Result, url: str) -> dict[str, Any]:
     return {**{key: value for key, value in asdict(result).items() if key != "blob_key"}, "url": url}
+
+
+def recovered_json(job: Job, recovered: Recovered) -> dict[str, Any]:
+    """What arrived after the job had ended, public. `result` is the first file of these."""
+    path = f"/v1/jobs/{job.id}/outputs"
+    files = [
+        {"output": file.output + 1, "result": _result(file.result, f"{path}/{file.output + 1}/result")}
+        for file in recovered.files
+    ]
+    return {
+        "result": files[0]["result"] if files else None,
+        "outputs": files,
+        "version": recovered.version,
+        "at": rfc3339(recovered.at),
+        "expires_at": None if recovered.expires_at is None else rfc3339(recovered.expires_at),
+    }
+
+
+def _has_result(job: Job) -> bool:
+    late = job.recovered
+    return job.result is not None or (late is not None and late.result is not None and not late.gone)
 
 
 def policies_json(policies: Policies) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from reelqueue.domain.outputs import UNTOUCHED, Export, Output, Result
+from reelqueue.domain.recovered import Recovered
 from reelqueue.domain.repairs import Repair
 
 
@@ -111,10 +112,14 @@ class EventType(enum.StrEnum):
     """One of several outputs is done or has failed."""
     BATCH_COMPLETED = "batch.completed"
     """The last job of a batch has ended. Told after that job's own end."""
+    RECOVERED = "job.recovered"
+    """What was paid for arrived after the job had ended. It comes after the terminal event."""
 
 
 EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({s: EventType(f"job.{s}") for s in Status})
 TERMINAL_EVENTS: Final = frozenset(EVENT_OF[status] for status in Status if not TRANSITIONS[status])
+OUTCOME_EVENTS: Final = TERMINAL_EVENTS | {EventType.RECOVERED}
+"""What a job came to: how it ended, and what arrived afterwards."""
 
 
 class WaitingReason(enum.StrEnum):
@@ -274,6 +279,8 @@ class Job:
     """The version of the project's draft to export; `None`: the draft as the last turn left it."""
     exports: tuple[Export, ...] = ()
     """How far each output is, in their order; empty before the first is known to have moved."""
+    recovered: Recovered | None = None
+    """What arrived after it had ended."""
 
     def export(self, index: int) -> Export:
         """How far the output at `index` (from 0) is."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reelqueue.domain.documents import job_document
-from reelqueue.domain.jobs import TERMINAL_EVENTS, Job, JobEvent
+from reelqueue.domain.jobs import OUTCOME_EVENTS, Job, JobEvent
 from reelqueue.domain.subscriptions import wants
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
@@ -28,11 +28,11 @@ def messages_for(
 ) -> tuple[NewMessage, ...]:
     """The messages an event makes: one for each endpoint that wants it, and one for the job's own `webhook_url`.
 
-    `subscribers` maps endpoint ids to their event patterns. A per-job URL gets the terminal event only; `batch_url` is
-    the one of the batch whose end is told.
+    `subscribers` maps endpoint ids to their event patterns. A per-job URL gets the outcome only: the terminal event,
+    and what arrived after it; `batch_url` is the one of the batch whose end is told.
     """
     endpoints = [endpoint for endpoint, patterns in subscribers.items() if wants(patterns, event.type)]
-    own_url = job.webhook_url if event.type in TERMINAL_EVENTS else batch_url
+    own_url = job.webhook_url if event.type in OUTCOME_EVENTS else batch_url
     if not endpoints and own_url is None:
         return ()
     payload = webhook_payload(job, event)

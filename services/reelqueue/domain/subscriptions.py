@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType
+from reelqueue.domain.jobs import OUTCOME_EVENTS, EventType
 
-DEFAULT_EVENT_TYPES: Final = tuple(sorted(TERMINAL_EVENTS))
-"""What an endpoint gets when it does not say: how each job ended."""
+DEFAULT_EVENT_TYPES: Final = tuple(sorted(OUTCOME_EVENTS))
+"""What an endpoint gets when it does not say: how each job ended, and what arrived afterwards."""
 
 PATTERNS: Final = frozenset({"*", "job.*", "batch.*", *EventType})
 

@@ -89,6 +89,10 @@ class Snapshot:
         """The timeline, as far as it was kept."""
         return timeline_from(self.timeline, self.facts)
 
+    def reserves_less_than(self, now: Snapshot) -> bool:
+        """Whether more credits are reserved now. Others reserve on a shared token too, so it only buys time."""
+        return self.frozen is not None and now.frozen is not None and now.frozen > self.frozen
+
     @property
     def total(self) -> float | None:
         """Available and frozen credits together."""

@@ -35,6 +35,8 @@ class Learned:
     result: Result | None = None
     exports: tuple[Export, ...] | None = None
     """How far each output is, all of them."""
+    stopped: tuple[str, ...] = ()
+    """Renders that the upstream says it has stopped, by their ids: nothing more is to come of them."""
 
 
 NOTHING = Learned()

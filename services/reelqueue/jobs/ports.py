@@ -11,6 +11,7 @@ from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim
 from reelqueue.domain.jobs import EventType, Job
 from reelqueue.domain.outputs import Result
+from reelqueue.domain.recoveries import Look, RecoveryClaim
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.tokens import TokenHealth, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn
@@ -41,6 +42,14 @@ class ClaimStore(Protocol):
     def let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> bool: ...
     def note_progress(self, claim: Claim, percent: int) -> None: ...
     def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None: ...
+
+
+class RecoveryStore(Protocol):
+    """`store.recoveries.Recoveries`."""
+
+    def claim(self, job_id: str, worker_id: str) -> RecoveryClaim | None: ...
+    def let_go(self, job_id: str, worker_id: str) -> bool: ...
+    def record(self, claim: RecoveryClaim, look: Look, *, keep_s: float) -> None: ...
 
 
 class WorkerStore(Protocol):

@@ -36,6 +36,12 @@ class Metrics:
         self.bells_failed = Counter("reelqueue_bells_failed", "Batches the broker did not take.", registry=registry)
         self.swept = Counter("reelqueue_swept", "Rows repaired by the sweep.", ["kind"], registry=registry)
         self.streams = Gauge("reelqueue_open_streams", "Agent turns being listened to.", registry=registry)
+        self.recoveries = Counter(
+            "reelqueue_recoveries",
+            "Looks after ended jobs.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self.deliveries = Counter("reelqueue_deliveries", "Webhook tries.", ["outcome"], registry=registry)
         self.delivery_seconds = Histogram(
             "reelqueue_delivery_seconds", "Time of a webhook try.", buckets=_SECONDS, registry=registry

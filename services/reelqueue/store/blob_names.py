@@ -21,6 +21,11 @@ AND NOT EXISTS (
     WHERE j.tenant_id = split_part(k.key, '/', 2) AND j.id = split_part(k.key, '/', 4)
       AND (j.dispatch <> 'done' OR j.result ->> 'blob_key' = k.key OR j.results @>
            jsonb_build_array(jsonb_build_object('result', jsonb_build_object('blob_key', k.key)))))
+AND NOT EXISTS (
+    SELECT FROM recoveries r
+    WHERE r.tenant_id = split_part(k.key, '/', 2) AND r.job_id = split_part(k.key, '/', 4)
+      AND (r.dispatch <> 'done' OR (r.expires_at > now() AND r.files @>
+           jsonb_build_array(jsonb_build_object('result', jsonb_build_object('blob_key', k.key))))))
 """)
 
 
@@ -31,6 +36,9 @@ class BlobNames:
         self._database = database
 
     def unnamed(self, keys: Sequence[str]) -> list[str]:
-        """Which of these keys no row names. A live job names every result of its own, kept or about to be."""
+        """Which of these keys no row names. A live job names every result of its own, kept or about to be.
+
+        So does one that has ended while something may still arrive for it. What arrived is named until it expires.
+        """
         with self._database.statement() as connection:
             return list(connection.execute(_UNNAMED, {"keys": list(keys)}).scalars())

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from reelqueue.domain.channels import JOB, WORK
 from reelqueue.domain.claims import Change, Claim, ClaimLost
 from reelqueue.domain.jobs import EventType, Job, Status, WaitingReason, queue_of
+from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.verdicts import Learned
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
 from reelqueue.store.engine import Database
 from reelqueue.store.ledger import book
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from, question_json, waiting_from, waiting_json
-from reelqueue.store.tables import jobs
+from reelqueue.store.tables import jobs, renders
 from reelqueue.store.versions import keep
 
 _TO_BE_CANCELED = jobs.c.cancel_requested_at.is_not(None)
@@ -77,7 +78,9 @@ class Claims:
             if row is None:
                 raise ClaimLost(claim.job.id)
             if change.learned.booking is not None:
-                book(connection, claim, change.learned.booking)
+                book(connection, claim.job, change.learned.booking)
+            if change.learned.stopped:
+                _stop(connection, claim, change.learned.stopped)
             if change.event is not None:
                 announce(connection, row, change.event, change.event_data)
         return job_from(row)
@@ -145,6 +148,12 @@ def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
         .values(**_values(change))
         .returning(*CHANGED, *_wake(change))
     )
+
+
+def _stop(connection: Connection, claim: Claim, stopped: Sequence[str]) -> None:
+    """Nothing more is to come of these renders, so nobody will watch for them."""
+    mine = (renders.c.job_id == claim.job.id, renders.c.id.in_(stopped))
+    connection.execute(update(renders).where(*mine).values(state=RenderState.FAILED))
 
 
 def _numbered(change: Change, version: int | None) -> Change:

@@ -6,8 +6,9 @@ by 1/weight. Weight, cap and pause are columns, so a change acts on jobs that wa
 run: each row is marked by exactly one of them (`SKIP LOCKED`).
 
 A project has one turn at a time: of its jobs the oldest is admitted, and the next one when that has ended. Two
-dispatchers cannot admit two, since a tenant's jobs are admitted under its row's lock. The export of a version touches
-no timeline and waits for nobody.
+dispatchers cannot admit two, since a tenant's jobs are admitted under its row's lock. A turn that was left running by a
+job that has ended counts, until it is known to be over (`recoveries`). The export of a version touches no timeline and
+waits for nobody.
 
 `= ANY (ARRAY(…))`, not `IN (…)`: an array is looked up by the primary key, whatever the planner thinks of its length.
 """
@@ -19,6 +20,7 @@ from sqlalchemy import text
 from reelqueue.domain.bells import Bell
 from reelqueue.domain.jobs import Queue
 from reelqueue.store.engine import Database
+from reelqueue.store.watches import TURN_WATCHED
 
 JOBS_A_TURN = 2
 """How many jobs one tenant gets in a batch before the next tenant's turn."""
@@ -34,7 +36,9 @@ WITH room AS (
 )
 SELECT queue, greatest(0, capacity - (
     SELECT count(*) FROM jobs j WHERE j.queue = room.queue AND j.dispatch IN ('rung', 'held')
-)) AS free FROM room WHERE queue <> 'webhook'
+) - CASE WHEN room.queue = 'step' THEN (
+    SELECT count(*) FROM recoveries WHERE dispatch IN ('rung', 'held')
+) ELSE 0 END) AS free FROM room WHERE queue <> 'webhook'
 UNION ALL
 SELECT queue, greatest(0, capacity - (SELECT count(*) FROM messages WHERE dispatch IN ('rung', 'held')))
 FROM room WHERE queue = 'webhook'
@@ -49,13 +53,22 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 """)
 
+# A few rows, each for seconds and now and then: what was paid for goes before what is new.
+_RECOVERIES = text("""
+UPDATE recoveries SET dispatch = 'rung', bell_at = now(), bells = 1
+WHERE job_id = ANY (ARRAY(
+    SELECT job_id FROM recoveries WHERE dispatch = 'idle' AND due_at <= now()
+    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
+RETURNING job_id AS id
+""")
+
 _TURN = text("""
 SELECT id FROM tenants WHERE has_waiting AND NOT paused
 ORDER BY virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 # A statement of its own, after the lock: it must see what was admitted by whoever held the tenant before.
-_ADMIT = text("""
+_ADMIT = text(f"""
 WITH turn AS MATERIALIZED (
     SELECT t.id, t.max_running - (
         SELECT count(*) FROM jobs r
@@ -71,7 +84,7 @@ WITH turn AS MATERIALIZED (
           AND (j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
             SELECT FROM jobs o
             WHERE o.project_id = j.project_id AND o.version IS NULL AND o.dispatch <> 'done' AND o.id <> j.id
-              AND (o.admitted_at IS NOT NULL OR o.id < j.id)))
+              AND (o.admitted_at IS NOT NULL OR o.id < j.id)) AND NOT {TURN_WATCHED})
         ORDER BY j.id LIMIT a.most FOR UPDATE SKIP LOCKED) j
 ), taken AS MATERIALIZED (
     SELECT tenant_id, count(*) AS n FROM chosen GROUP BY tenant_id
@@ -87,7 +100,7 @@ WITH turn AS MATERIALIZED (
     WHERE t.id = k.id
 )
 SELECT id FROM rung
-""")
+""")  # noqa: S608 - the condition is ours
 
 _REDIAL = text("""
 UPDATE jobs SET bell_at = now(), bells = bells + 1
@@ -117,10 +130,21 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 """)
 
+_REDIAL_RECOVERIES = text("""
+UPDATE recoveries SET bell_at = now(), bells = bells + 1
+WHERE job_id = ANY (ARRAY(
+    SELECT job_id FROM recoveries
+    WHERE dispatch = 'rung'
+      AND bell_at < now() - make_interval(secs => least(:longest, :first * power(2, least(bells, 10) - 1)))
+    ORDER BY bell_at LIMIT :most FOR UPDATE SKIP LOCKED))
+RETURNING job_id AS id
+""")
+
 _NEXT_DUE = text("""
 SELECT extract(epoch FROM least(
     (SELECT min(due_at) FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = 'step'),
     (SELECT min(due_at) FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = 'stream'),
+    (SELECT min(due_at) FROM recoveries WHERE dispatch = 'idle'),
     (SELECT min(due_at) FROM messages WHERE dispatch = 'idle')) - now())
 """)
 
@@ -138,10 +162,17 @@ class Dispatch:
         return {Queue(row.queue): int(row.free) for row in rows}
 
     def mark_due(self, queue: Queue, most: int) -> list[Bell]:
-        """The continue lane: up to `most` due jobs (or messages, for `webhook`), the longest due first."""
+        """The continue lane: up to `most` due jobs (or messages, for `webhook`), the longest due first.
+
+        On `step` jobs that go on come before ended ones for which something may still arrive.
+        """
         statement = _MESSAGES if queue is Queue.WEBHOOK else _CONTINUE
         with self._database.statement() as connection:
-            return [Bell(queue, row.id) for row in connection.execute(statement, {"queue": queue.value, "most": most})]
+            bells = [Bell(queue, row.id) for row in connection.execute(statement, {"queue": queue.value, "most": most})]
+            if queue is Queue.STEP and len(bells) < most:
+                late = connection.execute(_RECOVERIES, {"most": most - len(bells)})
+                bells += [Bell(queue, row.id, recovery=True) for row in late]
+        return bells
 
     def admit(self, most: int, *, each: int = JOBS_A_TURN) -> list[Bell]:
         """The admit lane: at most `most` new jobs, up to `each` of one tenant.
@@ -166,6 +197,8 @@ class Dispatch:
         with self._database.statement() as connection:
             bells = [Bell(Queue(row.queue), row.id) for row in connection.execute(_REDIAL, parameters)]
             bells += [Bell(Queue.WEBHOOK, row.id) for row in connection.execute(_REDIAL_MESSAGES, parameters)]
+            late = connection.execute(_REDIAL_RECOVERIES, parameters)
+            bells += [Bell(Queue.STEP, row.id, recovery=True) for row in late]
         return bells
 
     def seconds_to_next_due(self) -> float | None:

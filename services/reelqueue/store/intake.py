@@ -28,6 +28,7 @@ from reelqueue.domain.jobs import (
 )
 from reelqueue.domain.messages import webhook_payload
 from reelqueue.domain.projects import NewProject
+from reelqueue.domain.recovered import RecoveryKind
 from reelqueue.domain.repairs import repairs_json
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError
 from reelqueue.kit.clock import Clock, rfc3339
@@ -36,7 +37,7 @@ from reelqueue.store.engine import Database
 from reelqueue.store.project_records import add_project
 from reelqueue.store.rows import JOB_COLUMNS, asset_row, job_from, waiting_json
 from reelqueue.store.storable import dumps
-from reelqueue.store.tables import assets, batches, idempotency_keys, jobs
+from reelqueue.store.tables import assets, batches, idempotency_keys, jobs, recoveries
 from reelqueue.store.violations import refusing
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -224,15 +225,18 @@ class JobIntake:
             return _insert(connection, rows)
 
     def _busy(self, news: Sequence[NewJob]) -> set[str]:
-        """The projects of these that have a job already which is not done."""
+        """The projects of these that have a job already which is not done, or a turn that one left running."""
         named = sorted({new.project_id for new in news if new.project_id is not None and new.version is None})
         if not named:
             return set()
         live = select(jobs.c.project_id).where(
             jobs.c.project_id.in_(named), jobs.c.version.is_(None), jobs.c.dispatch != "done"
         )
+        watched = select(recoveries.c.project_id).where(
+            recoveries.c.project_id.in_(named), recoveries.c.kind == RecoveryKind.TURN, recoveries.c.dispatch != "done"
+        )
         with self._database.statement() as connection:
-            return set(connection.execute(live).scalars())
+            return set(connection.execute(live.union(watched)).scalars())
 
     @staticmethod
     def _waits(new: NewJob, busy: set[str]) -> bool:

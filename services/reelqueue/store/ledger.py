@@ -8,18 +8,33 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from reelqueue.domain.claims import Claim
-from reelqueue.domain.credits import Booking, Spending
+from reelqueue.domain.credits import Booking, Spending, bill
+from reelqueue.domain.jobs import Billing, Job
+from reelqueue.domain.turns import TurnState
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import credit_entries
+from reelqueue.store.tables import credit_entries, turns
 
 _C = credit_entries.c
 
 
-def book(connection: Connection, claim: Claim, entry: Booking) -> None:
+def book(connection: Connection, job: Job, entry: Booking) -> None:
     """Add a turn's entry, in the transaction of its verdict. A turn that was booked before stays as it was."""
-    statement = insert(credit_entries).values(job_id=claim.job.id, tenant_id=claim.job.tenant_id, **asdict(entry))
+    statement = insert(credit_entries).values(job_id=job.id, tenant_id=job.tenant_id, **asdict(entry))
     connection.execute(statement.on_conflict_do_nothing(index_elements=[_C.job_id, _C.position]))
+
+
+def billed(connection: Connection, job_id: str) -> Billing:
+    """A job's bill by the entries of its turns, in their order. A turn that was sent and has none is unknown."""
+    statement = (
+        select(_C.spent, _C.held, _C.before, _C.after, _C.certainty, _C.token_id, turns.c.position)
+        .select_from(turns.outerjoin(credit_entries, (_C.job_id == turns.c.job_id) & (_C.position == turns.c.position)))
+        .where(turns.c.job_id == job_id, turns.c.state != TurnState.READY)
+        .order_by(turns.c.position)
+    )
+    billing = Billing()
+    for row in connection.execute(statement).mappings():
+        billing = bill(billing, None if row["certainty"] is None else Booking(**row))
+    return billing
 
 
 class Ledger:

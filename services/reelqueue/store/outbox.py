@@ -13,11 +13,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from reelqueue.domain.batches import batch_document
 from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType, JobEvent
 from reelqueue.domain.messages import messages_for
+from reelqueue.domain.recoveries import GIVEN_UP_EARLY
 from reelqueue.kit.ids import new_id
 from reelqueue.store.batch_rows import close_one
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.storable import dumps
 from reelqueue.store.tables import jobs, webhook_endpoints
+from reelqueue.store.watches import watch
 
 _E = webhook_endpoints.c
 
@@ -67,9 +69,12 @@ def announce(
     """Write the event of a change just made, and its messages; wake whoever listens once the transaction commits.
 
     `row` is what the change returned (`CHANGED`); its `event_seq` is the event's number. The end of a job makes room
-    under its tenant's cap, so it also gives the tenant its flag back; and it is counted in the job's batch.
+    under its tenant's cap, so it also gives the tenant its flag back; it is counted in the job's batch; and it begins
+    the watch for what may arrive late.
     """
     job = job_from(row)
+    if what is EventType.CANCELED or (job.error is not None and job.error.code in GIVEN_UP_EARLY):
+        watch(connection, job.id)
     event = JobEvent(
         id=new_id("event"),
         job_id=job.id,

@@ -27,6 +27,8 @@ _MOVED_ON = (
                 # An answer is said within an instruction: it is no step on.
                 ~job_events.c.data.has_key("answered"),
             ),
+            # The canceled turn was carried out after all, and the job's place moved past it.
+            and_(job_events.c.type == EventType.RECOVERED, job_events.c.data.has_key("version")),
         ),
     )
     .label("moved_on")

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, select, text
+from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, null, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from reelqueue.domain.intake import NewAsset
@@ -26,10 +26,11 @@ from reelqueue.domain.jobs import (
     WaitingReason,
 )
 from reelqueue.domain.outputs import Export, ExportError, Output, Result
+from reelqueue.domain.recovered import Recovered, RecoveredFile, RecoveryKind
 from reelqueue.domain.repairs import repairs_from, repairs_json
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
-from reelqueue.store.tables import job_inputs, jobs
+from reelqueue.store.tables import job_inputs, jobs, recoveries
 
 _I = job_inputs.c
 
@@ -58,21 +59,60 @@ PROJECT_BUSY: ColumnElement[Any] = case(
         and_(jobs.c.project_id.is_not(None), jobs.c.admitted_at.is_(None), jobs.c.dispatch == "idle"),
         and_(
             jobs.c.version.is_(None),
-            exists()
-            .where(
-                _other.c.project_id == jobs.c.project_id,
-                _other.c.dispatch != "done",
-                _other.c.version.is_(None),
-                _other.c.id < jobs.c.id,
-            )
-            .correlate(jobs),
+            or_(
+                exists()
+                .where(
+                    _other.c.project_id == jobs.c.project_id,
+                    _other.c.dispatch != "done",
+                    _other.c.version.is_(None),
+                    _other.c.id < jobs.c.id,
+                )
+                .correlate(jobs),
+                exists()
+                .where(
+                    recoveries.c.project_id == jobs.c.project_id,
+                    recoveries.c.kind == RecoveryKind.TURN,
+                    recoveries.c.dispatch != "done",
+                )
+                .correlate(jobs),
+            ),
         ),
     ),
     else_=False,
 ).label("project_busy")
-"""Whether a job that was not admitted yet waits for another of its project. True at the moment it is read."""
+"""Whether a job that was not admitted yet waits for another of its project, or for a turn that one left running.
 
-JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS, PROJECT_BUSY)
+True at the moment it is read.
+"""
+
+_R = recoveries.c
+RECOVERED: ColumnElement[Any] = case(
+    (
+        jobs.c.dispatch == "done",
+        select(
+            func.jsonb_build_object(
+                "files",
+                _R.files,
+                "version",
+                _R.version,
+                "at",
+                _R.recovered_at,
+                "expires_at",
+                _R.expires_at,
+                "gone",
+                func.coalesce(_R.expires_at <= func.now(), text("false")),
+                type_=JSONB,
+            )
+        )
+        .where(_R.job_id == jobs.c.id, _R.recovered_at.is_not(None))
+        .correlate(jobs)
+        .scalar_subquery(),
+    ),
+    else_=null(),
+).label("recovered")
+"""What arrived after a job had ended. A live job is not looked up."""
+
+JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS, PROJECT_BUSY, RECOVERED)
 
 
 def job_from(row: RowMapping) -> Job:
@@ -112,6 +152,7 @@ def job_from(row: RowMapping) -> Job:
         answers=tuple(Answer(**answer) for answer in row["answers"]),
         moves=row["moves"],
         exports=tuple(_export_from(value) for value in row["results"]),
+        recovered=_recovered(row["recovered"]),
         inputs=tuple(
             JobInput(position=p, asset_id=a, url=u, sent=s, repairs=repairs_from(r)) for p, a, u, s, r in row["inputs"]
         ),
@@ -121,6 +162,19 @@ def job_from(row: RowMapping) -> Job:
 def _waiting(row: RowMapping) -> Waiting | None:
     waiting = waiting_from(row["waiting"])
     return replace(waiting, reason=WaitingReason.PROJECT) if waiting is not None and row["project_busy"] else waiting
+
+
+def _recovered(value: Mapping[str, Any] | None) -> Recovered | None:
+    if value is None:
+        return None
+    files = (RecoveredFile(output=one["output"], result=Result(**one["result"])) for one in value["files"])
+    return Recovered(
+        files=tuple(sorted(files, key=lambda file: file.output)),
+        version=value["version"],
+        at=datetime.fromisoformat(value["at"]),
+        expires_at=None if value["expires_at"] is None else datetime.fromisoformat(value["expires_at"]),
+        gone=value["gone"],
+    )
 
 
 def _export_from(value: Mapping[str, Any]) -> Export:

@@ -16,10 +16,11 @@ from reelqueue.store.open_turns import OPEN_TURN
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import jobs
+from reelqueue.store.watches import TURN_WATCHED
 
 BATCH = 500
 
-_FLAGS = text("""
+_FLAGS = text(f"""
 UPDATE tenants SET has_waiting = true, virtual_time = greatest(
     virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
 WHERE id = ANY (ARRAY(
@@ -30,23 +31,23 @@ WHERE id = ANY (ARRAY(
           AND (j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
             SELECT FROM jobs o
             WHERE o.project_id = j.project_id AND o.version IS NULL AND o.dispatch <> 'done' AND o.id <> j.id
-              AND (o.admitted_at IS NOT NULL OR o.id < j.id))))
+              AND (o.admitted_at IS NOT NULL OR o.id < j.id)) AND NOT {TURN_WATCHED}))
       AND t.max_running > (
         SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
     FOR NO KEY UPDATE SKIP LOCKED))
-""")
+""")  # noqa: S608 - the condition is ours
 
 
-def _orphans(table: str, due: str = "now()", also: str = "") -> TextClause:
+def _orphans(table: str, due: str = "now()", also: str = "", *, key: str = "id") -> TextClause:
     """The rows of workers whose lease ran out, by the database's clock. The epoch rises: the old worker is fenced."""
     return text(f"""
 UPDATE {table} SET dispatch = 'idle', lease_owner = NULL, lease_epoch = lease_epoch + 1, due_at = {due}{also}
-WHERE id = ANY (ARRAY(
-    SELECT h.id FROM {table} h
+WHERE {key} = ANY (ARRAY(
+    SELECT h.{key} FROM {table} h
     WHERE h.dispatch = 'held'
       AND NOT EXISTS (SELECT FROM workers w WHERE w.id = h.lease_owner AND w.expires_at > now())
     LIMIT {BATCH} FOR UPDATE SKIP LOCKED))
-RETURNING id""")  # noqa: S608 - the names are ours
+RETURNING {key}""")  # noqa: S608 - the names are ours
 
 
 # A job that used up its crashes is due never again: `fail_poisoned` ends it.
@@ -56,6 +57,7 @@ _ORPHANED_JOBS = _orphans(
     ", crashes = crashes + 1",
 )
 _ORPHANED_MESSAGES = _orphans("messages")
+_ORPHANED_RECOVERIES = _orphans("recoveries", key="job_id")
 
 
 class Sweep:
@@ -67,7 +69,8 @@ class Sweep:
     def take_over(self) -> int:
         """Free what dead workers held. Returns how many rows. A job so freed has one more crash on its count."""
         with self._database.statement() as connection:
-            return sum(len(connection.execute(one).all()) for one in (_ORPHANED_JOBS, _ORPHANED_MESSAGES))
+            tables = (_ORPHANED_JOBS, _ORPHANED_MESSAGES, _ORPHANED_RECOVERIES)
+            return sum(len(connection.execute(one).all()) for one in tables)
 
     def restore_flags(self) -> int:
         """Give the waiting flag back to tenants that lost it between two commits. Returns how many."""

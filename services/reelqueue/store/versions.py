@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, text
+from sqlalchemy import Connection, Row, RowMapping, TextClause, select, text
 
 from reelqueue.domain.claims import Claim, ClaimLost
+from reelqueue.domain.jobs import Job
 from reelqueue.domain.timeline_rows import timeline_from
 from reelqueue.domain.versions import DraftVersion, NewVersion
 from reelqueue.errors import NotFound
@@ -19,9 +20,9 @@ _V = draft_versions.c
 _SHOWN = (_V.project_id, _V.number, _V.job_id, _V.exportable, _V.created_at, _V.timeline, _V.facts)
 
 # The first version is the first draft with something in it; after that every change counts, also to nothing.
-_KEEP = text("""
+_KEEP = """
 WITH held AS MATERIALIZED (
-    SELECT tenant_id FROM jobs WHERE id = :job_id AND lease_epoch = :epoch AND lease_owner = :owner FOR UPDATE
+    SELECT tenant_id FROM jobs WHERE {held} FOR UPDATE
 ), newest AS (
     SELECT number, digest FROM draft_versions WHERE project_id = :project_id ORDER BY number DESC LIMIT 1
 ), wanted AS (
@@ -38,9 +39,11 @@ WITH held AS MATERIALIZED (
     RETURNING number
 )
 SELECT coalesce((SELECT number FROM kept), (SELECT number FROM newest)) AS number,
-       EXISTS (SELECT FROM kept) OR NOT (SELECT yes FROM wanted) AS settled
+       (SELECT number FROM kept) AS made, EXISTS (SELECT FROM kept) OR NOT (SELECT yes FROM wanted) AS settled
 FROM held
-""")
+"""
+_BY_CLAIM = text(_KEEP.format(held="id = :job_id AND lease_epoch = :epoch AND lease_owner = :owner"))
+_BY_JOB = text(_KEEP.format(held="id = :job_id"))
 
 
 def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
@@ -49,10 +52,34 @@ def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
     The job's row stays locked until the transaction ends. Where somebody else took the number meanwhile, the next one
     is taken. Raises `ClaimLost`.
     """
-    parameters = {
-        "job_id": claim.job.id,
-        "epoch": claim.epoch,
-        "owner": claim.worker_id,
+    fence = {"epoch": claim.epoch, "owner": claim.worker_id}
+    row = _kept(connection, _BY_CLAIM, {**_parameters(claim.job, new), **fence})
+    if row is None:
+        raise ClaimLost(claim.job.id)
+    number: int | None = row.number
+    return number
+
+
+def keep_new(connection: Connection, job: Job, new: NewVersion) -> int | None:
+    """Keep a draft for a job that has ended; `None` if it is the newest version already, or has nothing in it.
+
+    The caller holds whatever makes the write safe; the job's row stays locked until the transaction ends.
+    """
+    row = _kept(connection, _BY_JOB, _parameters(job, new))
+    made: int | None = None if row is None else row.made
+    return made
+
+
+def _kept(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> Row[Any] | None:
+    """The number, once nobody else took it meanwhile; `None`: the job is not held."""
+    while (row := connection.execute(statement, parameters).first()) is not None and not row.settled:
+        pass
+    return row
+
+
+def _parameters(job: Job, new: NewVersion) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
         "project_id": new.project_id,
         "position": -1 if new.position is None else new.position,
         "digest": new.digest,
@@ -61,11 +88,6 @@ def keep(connection: Connection, claim: Claim, new: NewVersion) -> int | None:
         "facts": dumps(dict(new.facts)),
         "exportable": new.exportable,
     }
-    while (row := connection.execute(_KEEP, parameters).first()) is not None:
-        if row.settled:
-            number: int | None = row.number
-            return number
-    raise ClaimLost(claim.job.id)
 
 
 class Versions:

@@ -53,6 +53,7 @@ from reelqueue.store.notices import Notices
 from reelqueue.store.past_jobs import PastJobs
 from reelqueue.store.project_records import ProjectRecords
 from reelqueue.store.projects import Projects
+from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tenants import Tenants
@@ -192,6 +193,11 @@ class Services:
     def renders(self) -> Renders:
         """Exports."""
         return Renders(self.database)
+
+    @cached_property
+    def recoveries(self) -> Recoveries:
+        """What is watched for after jobs have ended."""
+        return Recoveries(self.database)
 
     @cached_property
     def workers(self) -> Workers:

@@ -9,9 +9,12 @@ from reelqueue.domain.jobs import Queue, Status
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules
 from reelqueue.domain.upstream import TurnLimits
+from reelqueue.jobs.late_renders import LateRenders
+from reelqueue.jobs.late_turns import LateTurns
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
+from reelqueue.jobs.recover import Recoverer, RecoveryRules
 from reelqueue.jobs.runner import Runner, Steps
 from reelqueue.jobs.session import SessionKeeper
 from reelqueue.jobs.steps.ask import AskStep
@@ -32,6 +35,8 @@ SHORTEST_TURN_LIMIT_S = 5.0
 """However fast the clock of a twin runs, a turn gets this long."""
 SHORTEST_RENDER_LIMIT_S = 20.0
 """And an export this long: a twin makes real films, in real time."""
+SHORTEST_WATCH_S = 20.0
+"""And this long something is waited for that may still arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +47,20 @@ class Worker:
     live: LiveTurns
     runner: Runner
     deliverer: Deliverer
+    recoverer: Recoverer
 
 
 def build_worker(services: Services, *, node: str, queues: Sequence[Queue], capacity: int) -> Worker:
     """Put a worker together. Nothing is registered and nothing runs before `lease.start`."""
     lease = Lease(services.workers, services.clock, node=node, queues=queues, capacity=capacity)
     live = LiveTurns()
-    return Worker(lease=lease, live=live, runner=_runner(services, lease, live), deliverer=_deliverer(services, lease))
+    return Worker(
+        lease=lease,
+        live=live,
+        runner=_runner(services, lease, live),
+        deliverer=_deliverer(services, lease),
+        recoverer=_recoverer(services, lease),
+    )
 
 
 def _deliverer(services: Services, lease: Lease) -> Deliverer:
@@ -60,6 +72,42 @@ def _deliverer(services: Services, lease: Lease) -> Deliverer:
         rng=services.rng,
         metrics=services.metrics,
         speed=services.settings.speed,
+    )
+
+
+def _recoverer(services: Services, lease: Lease) -> Recoverer:
+    settings, nemo, desk = services.settings, services.nemo, services.desk
+    schedule = PollSchedule(
+        first_s=settings.steps.render_first_poll_s,
+        longest_s=settings.steps.render_longest_poll_s,
+        budget_s=settings.recovery.watch_s,
+    )
+    return Recoverer(
+        store=services.recoveries,
+        renders=LateRenders(
+            upstream=nemo,
+            desk=desk,
+            projects=services.projects,
+            renders=services.renders,
+            fetch=_save_step(services, _sessions(services)).fetch,
+            schedule=schedule,
+            speed=settings.speed,
+        ),
+        turns=LateTurns(
+            observer=Observer(nemo, desk),
+            projects=services.projects,
+            turns=services.turns,
+            recipe=_recipe(settings),
+        ),
+        holder=lease,
+        rules=RecoveryRules(
+            watch_s=max(settings.recovery.watch_s / settings.speed, SHORTEST_WATCH_S),
+            keep_s=settings.recovery.keep_s,
+            again_s=settings.steps.render_longest_poll_s,
+            speed=settings.speed,
+        ),
+        clock=services.clock,
+        metrics=services.metrics,
     )
 
 
@@ -80,14 +128,7 @@ def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
 def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
     settings, nemo, renders = services.settings, services.nemo, services.renders
     desk = services.desk
-    sessions = SessionKeeper(
-        upstream=nemo,
-        desk=desk,
-        projects=services.projects,
-        uploads=services.uploads,
-        assets=services.assets,
-        blobs=services.blobs,
-    )
+    sessions = _sessions(services)
     observer = Observer(nemo, desk)
     reconciler = Reconciler(
         upstream=nemo,
@@ -126,17 +167,32 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
                 clock=services.clock,
                 speed=settings.speed,
             ),
-            Status.SAVING: SaveStep(
-                upstream=nemo,
-                desk=desk,
-                sessions=sessions,
-                renders=renders,
-                keeper=services.results,
-                max_bytes=settings.files.max_result_bytes,
-                tries=settings.steps.max_attempts,
-            ),
+            Status.SAVING: _save_step(services, sessions),
         },
         cancel=CancelStep(upstream=nemo, desk=desk, sessions=sessions, renders=renders, reconciler=reconciler),
+    )
+
+
+def _sessions(services: Services) -> SessionKeeper:
+    return SessionKeeper(
+        upstream=services.nemo,
+        desk=services.desk,
+        projects=services.projects,
+        uploads=services.uploads,
+        assets=services.assets,
+        blobs=services.blobs,
+    )
+
+
+def _save_step(services: Services, sessions: SessionKeeper) -> SaveStep:
+    return SaveStep(
+        upstream=services.nemo,
+        desk=services.desk,
+        sessions=sessions,
+        renders=services.renders,
+        keeper=services.results,
+        max_bytes=services.settings.files.max_result_bytes,
+        tries=services.settings.steps.max_attempts,
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 from celery import Celery
 
 TASK_OF_QUEUE: Final = {"step": "reelqueue.work", "stream": "reelqueue.work", "webhook": "reelqueue.deliver"}
+RECOVER: Final = "reelqueue.recover"
+"""The task of a bell for a job that has ended, on its queue as any other."""
 
 SETTINGS: Final[dict[str, Any]] = {
     "task_ignore_result": True,

@@ -10,7 +10,7 @@ from redis import RedisError
 
 from reelqueue.domain.bells import Bell
 from reelqueue.jobs.dispatch_ports import BrokerDown
-from reelqueue.worker.app import TASK_OF_QUEUE
+from reelqueue.worker.app import RECOVER, TASK_OF_QUEUE
 
 
 class CeleryBells:
@@ -25,7 +25,7 @@ class CeleryBells:
             with self._app.producer_pool.acquire(block=True, timeout=5) as producer, producer.batch():
                 for bell in bells:
                     self._app.send_task(
-                        TASK_OF_QUEUE[bell.queue],
+                        RECOVER if bell.recovery else TASK_OF_QUEUE[bell.queue],
                         args=(bell.id,),
                         queue=bell.queue.value,
                         producer=producer,

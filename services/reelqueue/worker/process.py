@@ -33,7 +33,7 @@ def run_worker(services: Services, *, queues: Sequence[Queue], threads: int) -> 
     node = f"{'-'.join(queues)}.{os.getpid()}@{socket.gethostname()}"
     worker = build_worker(services, node=node, queues=queues, capacity=threads)
     app = make_app(services.settings.redis_url.get_secret_value())
-    register(app, runner=worker.runner, deliverer=worker.deliverer)
+    register(app, runner=worker.runner, deliverer=worker.deliverer, recoverer=worker.recoverer)
     if services.settings.nemo.token is not None:
         # Safe to repeat: the same token gives the row that is there.
         services.tokens.add(None, services.settings.nemo.token.get_secret_value(), label="NEMO_TOKEN")

@@ -1,14 +1,16 @@
-"""The two tasks. A message says which row to look at; what happens is up to the row."""
+"""The three tasks. A message says which row to look at; what happens is up to the row."""
 
 from __future__ import annotations
 
 from celery import Celery
 
+from reelqueue.jobs.recover import Recoverer
 from reelqueue.jobs.runner import Runner
 from reelqueue.webhooks.deliver import Deliverer
+from reelqueue.worker.app import RECOVER
 
 
-def register(app: Celery, *, runner: Runner, deliverer: Deliverer) -> None:
+def register(app: Celery, *, runner: Runner, deliverer: Deliverer, recoverer: Recoverer) -> None:
     """Bind the tasks to an application."""
 
     @app.task(name="reelqueue.work", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -18,3 +20,7 @@ def register(app: Celery, *, runner: Runner, deliverer: Deliverer) -> None:
     @app.task(name="reelqueue.deliver", ignore_result=True)  # type: ignore[untyped-decorator]
     def deliver(message_id: str) -> None:
         deliverer.deliver(message_id)
+
+    @app.task(name=RECOVER, ignore_result=True)  # type: ignore[untyped-decorator]
+    def recover(job_id: str) -> None:
+        recoverer.recover(job_id)

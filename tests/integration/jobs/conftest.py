@@ -18,9 +18,12 @@ from reelqueue.domain.jobs import Job, Queue, Status
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules
 from reelqueue.domain.upstream import TurnLimits
+from reelqueue.jobs.late_renders import LateRenders
+from reelqueue.jobs.late_turns import LateTurns
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
+from reelqueue.jobs.recover import Recoverer, RecoveryRules
 from reelqueue.jobs.runner import Runner, Steps
 from reelqueue.jobs.session import SessionKeeper
 from reelqueue.jobs.steps.ask import AskStep
@@ -44,9 +47,10 @@ from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.projects import Projects
+from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import jobs, workers
+from reelqueue.store.tables import jobs, recoveries, workers
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
@@ -64,6 +68,7 @@ class Process:
 
     lease: Lease
     runner: Runner
+    recoverer: Recoverer
     live: LiveTurns
 
 
@@ -83,12 +88,14 @@ class Plant:
         self.tenant = self.board.tenant(new_id("tenant"))
         self.tokens.add(self.tenant, f"nmv_usr_{self.tenant}", label="x")
         self.keeper: Any = ScriptedKeeper()
+        self.watch_s = 3600.0
         self.worker = self.start()
 
     def start(self) -> Process:
         """A new worker process, registered."""
         database, wire, clock = self.database, self.wire, SystemClock()
         upstream = wire.through("upstream", self.studio)
+        projects = wire.through("projects", Projects(database))
         claims = wire.through("claims", Claims(database))
         turns, renders = wire.through("turns", Turns(database)), wire.through("renders", Renders(database))
         versions = wire.through("versions", Versions(database))
@@ -99,7 +106,7 @@ class Plant:
         sessions = SessionKeeper(
             upstream=upstream,
             desk=desk,
-            projects=wire.through("projects", Projects(database)),
+            projects=projects,
             uploads=wire.through("uploads", Uploads(database)),
             assets=Assets(database),
             blobs=FlatBlobs(),
@@ -114,6 +121,7 @@ class Plant:
             clock=clock,
         )
         shared = {"upstream": upstream, "desk": desk, "sessions": sessions}
+        save = SaveStep(**shared, renders=renders, keeper=wire.through("keeper", self.keeper), max_bytes=1000, tries=6)
         steps = Steps(
             by_status={
                 Status.QUEUED: OpenStep(sessions),
@@ -139,9 +147,7 @@ class Plant:
                     clock=clock,
                     speed=FAST,
                 ),
-                Status.SAVING: SaveStep(
-                    **shared, renders=renders, keeper=wire.through("keeper", self.keeper), max_bytes=1000, tries=6
-                ),
+                Status.SAVING: save,
             },
             cancel=CancelStep(**shared, renders=renders, reconciler=reconciler),
         )
@@ -154,7 +160,24 @@ class Plant:
             rng=random.Random(1),
             metrics=Metrics(),
         )
-        return Process(lease=lease, runner=runner, live=live)
+        recoverer = Recoverer(
+            store=wire.through("recoveries", Recoveries(database)),
+            renders=LateRenders(
+                upstream=upstream,
+                desk=desk,
+                projects=projects,
+                renders=renders,
+                fetch=save.fetch,
+                schedule=PollSchedule(first_s=2, longest_s=30, budget_s=600),
+                speed=FAST,
+            ),
+            turns=LateTurns(observer=observer, projects=projects, turns=turns, recipe=RECIPE),
+            holder=lease,
+            rules=RecoveryRules(watch_s=self.watch_s, keep_s=86_400, again_s=30, speed=FAST),
+            clock=clock,
+            metrics=Metrics(),
+        )
+        return Process(lease=lease, runner=runner, recoverer=recoverer, live=live)
 
     def accept(self, *instructions: str, pictures: int = 1, **changes: Any) -> Job:
         """A job with new pictures of its own."""
@@ -167,16 +190,16 @@ class Plant:
         bells = self.dispatch.mark_due(Queue.STREAM, 10) + self.dispatch.mark_due(Queue.STEP, 10)
         bells += [] if bells else self.dispatch.admit(10) or self.dispatch.redial(10)
         for bell in bells:
-            self.worker.runner.work(bell.id)
+            (self.worker.recoverer.recover if bell.recovery else self.worker.runner.work)(bell.id)
         return len(bells)
 
     def run(self, job_id: str, rounds: int = 200) -> Job:
         """Dispatch until the job has ended."""
         for _ in range(rounds):
-            if not self.round():
-                job = self.jobs.find(self.tenant, job_id)
-                if job.status.is_final:
-                    return job
+            self.round()
+            job = self.jobs.find(self.tenant, job_id)
+            if job.status.is_final:
+                return job
         raise AssertionError(f"the job still is {job.status} after {rounds} rounds")
 
     def survive(self, job_id: str) -> Job:
@@ -188,13 +211,26 @@ class Plant:
                 self.bury()
         raise AssertionError("the worker died ten times")
 
+    def watch(self, job_id: str, rounds: int = 60) -> Job:
+        """Dispatch until nothing more is watched for; whoever is killed meanwhile is followed by another."""
+        over = (recoveries.c.job_id == job_id, recoveries.c.dispatch == "done")
+        for _ in range(rounds):
+            if self.board.count(recoveries, *over):
+                return self.jobs.find(self.tenant, job_id)
+            try:
+                self.round()
+            except Killed:
+                self.bury()
+        raise AssertionError(f"the job is still watched after {rounds} rounds")
+
     def bury(self) -> None:
         """The worker is gone: its lease runs out, the sweep takes over, another worker starts."""
         dead = update(workers).where(workers.c.id == self.worker.lease.worker_id)
         with self.database.statement() as connection:
             connection.execute(dead.values(expires_at=func.now()))
             # Whoever was rung by it and not answered is rung again, without the wait.
-            connection.execute(update(jobs).values(bell_at=jobs.c.bell_at - timedelta(hours=1)))
+            for table in (jobs, recoveries):
+                connection.execute(update(table).values(bell_at=table.c.bell_at - timedelta(hours=1)))
         self.sweep.take_over()
         self.sweep.fail_poisoned()
         self.sweep.restore_flags()

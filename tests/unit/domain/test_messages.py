@@ -41,10 +41,10 @@ def test_each_endpoint_that_wants_the_event_gets_one_of_its_own():
 
 
 @pytest.mark.parametrize("kind", list(EventType))
-def test_the_jobs_own_url_hears_of_the_end_only(kind):
+def test_the_jobs_own_url_hears_of_the_outcome_only(kind):
     made = messages_for(make_job(webhook_url=OWN_URL), event(kind), {})
-    terminal = kind in {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED}
-    assert [message.url for message in made] == ([OWN_URL] if terminal else [])
+    outcome = kind in {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED, EventType.RECOVERED}
+    assert [message.url for message in made] == ([OWN_URL] if outcome else [])
 
 
 def test_a_message_shows_neither_url_nor_payload_in_its_repr():

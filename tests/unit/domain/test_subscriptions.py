@@ -17,7 +17,7 @@ def test_a_pattern_names_an_event_all_of_a_jobs_or_all(event):
     assert not wants(["job", "job.", other_family, "job.*.x"], event)
 
 
-def test_who_does_not_say_hears_how_each_job_ended():
-    assert set(DEFAULT_EVENT_TYPES) == TERMINAL_EVENTS
+def test_who_does_not_say_hears_how_each_job_ended_and_what_came_afterwards():
+    assert set(DEFAULT_EVENT_TYPES) == TERMINAL_EVENTS | {EventType.RECOVERED}
     assert list(DEFAULT_EVENT_TYPES) == sorted(DEFAULT_EVENT_TYPES)
     assert set(DEFAULT_EVENT_TYPES) <= PATTERNS

@@ -13,7 +13,7 @@ from reelqueue.domain.jobs import EventType, Status, WaitingReason
 from reelqueue.domain.outputs import Output
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.upstream import RenderPhase, RenderReport
-from reelqueue.domain.verdicts import Advance, Canceled, Fail, Snooze
+from reelqueue.domain.verdicts import Advance, Fail, Snooze
 
 OUTPUTS = tuple(Output(quality=quality) for quality in ("low", "medium", "high"))
 DONE = RenderReport(RenderPhase.COMPLETED, 100.0, RESULT_URL)
@@ -286,6 +286,7 @@ def test_what_helps_a_person_with_one_output_helps_with_the_job(bench):
 def test_a_cancel_stops_every_render(bench, job):
     job.step()
     job.facts["cancel_requested_at"] = bench.clock.now()
-    assert bench.cancel.run(job.claim) == Canceled(data={"render": "canceled"})
+    verdict = bench.cancel.run(job.claim)
+    assert verdict.data == {"render": "canceled"}
     stopped = [call["render_id"] for call in bench.upstream.calls("cancel_render")]
-    assert stopped == [render.id for render in bench.world.renders]
+    assert stopped == list(verdict.learned.stopped) == [render.id for render in bench.world.renders]

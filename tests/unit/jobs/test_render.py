@@ -252,7 +252,8 @@ def test_ids_have_the_upstreams_form_and_cannot_collide_on_a_clock_that_stands_s
 def test_a_cancel_stops_the_render_and_tells_what_came_of_it(bench, job, answer, told):
     render_id = submitted(bench, job)
     bench.upstream.script("cancel_render", answer)
-    assert bench.cancel.run(job(cancel_requested_at=NOW)) == Canceled(data={"render": told})
+    proven = Learned(stopped=(render_id,) if told == "canceled" else ())
+    assert bench.cancel.run(job(cancel_requested_at=NOW)) == Canceled(proven, {"render": told})
     assert [call["render_id"] for call in bench.upstream.calls("cancel_render")] == [render_id]
 
 

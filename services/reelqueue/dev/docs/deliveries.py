@@ -12,6 +12,7 @@ _BETWEEN = {
     EventType.PREVIEW_READY: "the first clip of a generation is on the timeline",
     EventType.EXPORTED: "one of several outputs is done or has failed",
     EventType.BATCH_COMPLETED: "the last job of a batch has ended; it stands among that job's events",
+    EventType.RECOVERED: "what was paid for arrived after the job was canceled or ran out of time",
 }
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 

@@ -29,7 +29,8 @@ router = APIRouter(route_class=ApiRoute)
 async def get_result(call: Call, job_id: str) -> Response:
     """The file, or the part of it that `Range` asks for."""
     job = await _job(call, job_id)
-    return await _send(call, _there(job, job.result), f"{job_id}.mp4")
+    late = job.recovered
+    return await _send(call, _there(job, job.result, None if late is None else late.result), f"{job_id}.mp4")
 
 
 @router.get("/v1/jobs/{job_id}/outputs/{number}/result", **openapi.GET_OUTPUT_RESULT)
@@ -41,7 +42,9 @@ async def get_output_result(call: Call, job_id: str, number: str) -> Response:
     known = {str(index + 1): index for index in range(len(job.outputs))}
     if number not in known:
         raise NotFound
-    return await _send(call, _there(job, job.export(known[number]).result), f"{job_id}-{number}.mp4")
+    index, late = known[number], job.recovered
+    result = _there(job, job.export(index).result, None if late is None else late.file(index))
+    return await _send(call, result, f"{job_id}-{number}.mp4")
 
 
 async def _job(call: Call, job_id: str) -> Job:
@@ -80,8 +83,16 @@ async def _send(call: Call, result: Result, name: str) -> Response:
     return StreamingResponse(_read(threads, chunks), status_code=status, headers=headers, media_type="video/mp4")
 
 
-def _there(job: Job, result: Result | None) -> Result:
-    """Raises `StateConflict` while there is none, and where there will be none."""
+def _there(job: Job, result: Result | None, late: Result | None) -> Result:
+    """The result, or what arrived after the job had ended.
+
+    Raises `StateConflict` while there is none, and where there will be none; `ResultGone` when the time of one that
+    arrived is over, whether or not its file was removed yet.
+    """
+    if result is None and late is not None and job.recovered is not None:
+        if job.recovered.gone:
+            raise ResultGone
+        return late
     if result is None:
         raise StateConflict(f"The job has no result: it is {job.status}.", detail={"job_status": job.status.value})
     return result

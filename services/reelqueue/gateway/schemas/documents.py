@@ -136,6 +136,23 @@ class Billing(Document):
     certainty: Literal["exact", "inferred", "unknown"]
 
 
+class RecoveredOutput(Document):
+    """The file of one output, by its number."""
+
+    output: int
+    result: JobResult
+
+
+class JobRecovered(Document):
+    """What arrived after the job had ended. Files are kept until `expires_at`, then their URLs answer 410."""
+
+    result: JobResult | None = Field(description="The first of `outputs`.")
+    outputs: list[RecoveredOutput]
+    version: int | None = Field(description="The version of the project that a canceled turn left behind.")
+    at: Moment
+    expires_at: Moment | None = Field(description="Null for a version, which is kept for good.")
+
+
 class JobQuestion(Document):
     """What the agent asked instead of editing. `instruction` counts from 1; after `until` the job fails."""
 
@@ -201,6 +218,7 @@ class Job(Document):
     result: JobResult | None
     error: JobError | None
     billing: Billing
+    recovered: JobRecovered | None
     question: JobQuestion | None
     answers: list[JobAnswer]
     policies: JobPolicies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import Status
-from reelqueue.domain.verdicts import Canceled, Verdict
+from reelqueue.domain.verdicts import Canceled, Learned, Verdict
 from reelqueue.errors import UpstreamError
 from reelqueue.jobs.ports import RenderStore, Upstream
 from reelqueue.jobs.session import SessionKeeper
@@ -37,9 +37,10 @@ class CancelStep:
             case Status.INSTRUCTING:
                 return self._reconciler.canceled(claim, project)
             case Status.RENDERING if project is not None:
-                told = {self._stop(project.token_id, one.id) for one in self._renders.open_of(claim.job.id)}
-                worst = next((answer for answer in ("unknown", "running_on", "canceled") if answer in told), None)
-                return Canceled(data={} if worst is None else {"render": worst})
+                told = {one.id: self._stop(project.token_id, one.id) for one in self._renders.open_of(claim.job.id)}
+                stopped = tuple(name for name, answer in told.items() if answer == "canceled")
+                worst = next((one for one in ("unknown", "running_on", "canceled") if one in told.values()), None)
+                return Canceled(Learned(stopped=stopped), {} if worst is None else {"render": worst})
         return Canceled()
 
     def _stop(self, token_id: str, render_id: str) -> str:

@@ -175,7 +175,10 @@ class Reconciler:
         return self._upstream.turn_failure(report)
 
     def canceled(self, claim: Claim, project: Project | None) -> Verdict:
-        """End a job whose owner canceled it, saying what is known of the cost of a turn that was under way."""
+        """End a job whose owner canceled it, saying what is known of the cost of a turn that was under way.
+
+        It is not booked yet: the turn is watched for after the job has ended (`late_turns.py`), and booked once.
+        """
         turn = self._turns.find(claim.job.id, claim.job.turn_position)
         if turn is None or turn.state is TurnState.READY:
             return Canceled()
@@ -184,7 +187,7 @@ class Reconciler:
         except UpstreamError:
             now = None
         booked = None if project is None else booking(turn.position, project.token_id, turn.before, now)
-        return Canceled(Learned(billing=bill(claim.job.billing, booked), booking=booked))
+        return Canceled(Learned(billing=bill(claim.job.billing, booked)))
 
     def _verdict(self, claim: Claim, project: Project, turn: Turn, now: Snapshot, report: TurnReport | None) -> Verdict:
         job = claim.job
@@ -217,5 +220,5 @@ def _receipt(job: Job, turn: Turn, now: Snapshot | None, report: TurnReport | No
 
 
 def _still_running(before: Snapshot, now: Snapshot) -> bool:
-    """Whether more is reserved than before the turn. Others reserve on a shared token too, so it only buys time."""
-    return before.frozen is not None and now.frozen is not None and now.frozen > before.frozen
+    """Whether the turn is not over yet, as far as the credits tell."""
+    return before.reserves_less_than(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reelqueue.domain.claims import Claim
+from reelqueue.domain.jobs import Job
 from reelqueue.domain.outputs import Result
 from reelqueue.domain.sessions import Project, Render
 from reelqueue.domain.upstream import Credential, RenderPhase
@@ -69,9 +70,13 @@ class SaveStep:
         return output_saved(job, index, result)
 
     def _fetch(self, claim: Claim, project: Project, render: Render) -> Result:
+        return self.fetch(claim.job, project, render)
+
+    def fetch(self, job: Job, project: Project, render: Render) -> Result:
+        """The file of a completed render, checked and kept under the job's key. Raises as `ResultSaver.save`."""
         number = render.output_index + 1
         if render.url is not None:
-            return self._keeper.keep(claim.job, render.url, number=number)
+            return self._keeper.keep(job, render.url, number=number)
         elsewhere: list[str] = []
 
         def download(sink: Callable[[bytes], object]) -> None:
@@ -81,9 +86,9 @@ class SaveStep:
                 raise ResultElsewhere
 
         try:
-            return self._keeper.keep_stream(claim.job, download, number=number)
+            return self._keeper.keep_stream(job, download, number=number)
         except ResultElsewhere:
-            return self._keeper.keep(claim.job, elsewhere[0], number=number)
+            return self._keeper.keep(job, elsewhere[0], number=number)
 
     def _download(self, credential: Credential, render: Render, sink: Callable[[bytes], object]) -> str | None:
         return self._upstream.download_render(credential, render.id, sink, max_bytes=self._max_bytes)

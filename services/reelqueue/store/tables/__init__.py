@@ -6,6 +6,7 @@ from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, t
 from reelqueue.store.tables.metadata import metadata
 from reelqueue.store.tables.operations import idempotency_keys, workers
 from reelqueue.store.tables.projects import draft_versions, former_sessions, projects
+from reelqueue.store.tables.recoveries import recoveries
 from reelqueue.store.tables.tenancy import api_keys, assets, tenants, upstream_tokens
 from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints
 
@@ -23,6 +24,7 @@ __all__ = [
     "messages",
     "metadata",
     "projects",
+    "recoveries",
     "renders",
     "tenants",
     "turns",
