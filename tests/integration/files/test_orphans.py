@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, insert, update
 
 from fakes.rows import Rows
 from reelqueue.domain.intake import NewAsset
@@ -19,7 +19,7 @@ from reelqueue.kit.sealing import Sealer
 from reelqueue.store.assets import Assets
 from reelqueue.store.blob_names import BlobNames
 from reelqueue.store.engine import Database, make_engine
-from reelqueue.store.tables import jobs
+from reelqueue.store.tables import jobs, projects, recoveries
 from reelqueue.store.tenants import Tenants
 
 PHOTO = NewAsset(
@@ -82,6 +82,29 @@ def test_what_nobody_names_goes_and_the_rest_stays(database, storage, tenant):
     kept = {blob.key for blob in storage.blobs.stored("t/")}
     assert kept == {named, results[live], results[ended], second}
     assert orphan not in kept
+
+
+def test_what_arrived_for_an_ended_job_stays_until_it_expires(database, storage, tenant):
+    rows = Rows(database)
+    watched, kept, expired = (rows.job(tenant) for _ in range(3))
+    keys = {
+        job: put(storage, job.encode(), lambda _, job=job: result_key(tenant, job))[0]
+        for job in (watched, kept, expired)
+    }
+    over = {"status": "canceled", "dispatch": "done", "finished_at": func.now()}
+    with database.statement() as connection:
+        connection.execute(update(jobs).values(**over))
+        connection.execute(insert(projects).values(id="prj_1", tenant_id=tenant, state="new"))
+        row = {"tenant_id": tenant, "project_id": "prj_1", "kind": "render"}
+        connection.execute(insert(recoveries).values(job_id=watched, **row))
+        for job, hours in ((kept, 1), (expired, 0)):
+            files = [{"output": 0, "result": {"blob_key": keys[job]}}]
+            end = {"dispatch": "done", "due_at": None, "recovered_at": func.now(), "files": files}
+            expires = {"expires_at": func.now() + timedelta(hours=hours)}
+            connection.execute(insert(recoveries).values(job_id=job, **row, **end, **expires))
+    sweep = OrphanSweep(spool=storage.spool, blobs=storage.blobs, rows=BlobNames(database), clock=Later())
+    assert sweep.run() == 1
+    assert {blob.key for blob in storage.blobs.stored("t/")} == {keys[watched], keys[kept]}
 
 
 def test_a_young_file_may_be_about_to_get_its_row(database, storage, tenant):

@@ -123,6 +123,25 @@ def test_a_stream_with_nothing_more_to_come_says_so_by_204(tenant: TenantClient,
     assert tenant.get(f"/v1/jobs/{job}/events", headers=headers).status_code == 204
 
 
+def test_what_arrives_after_the_end_is_listed_and_told_to_whoever_comes_back(
+    tenant: TenantClient, gateway: RunningGateway
+) -> None:
+    job = tenant.job()["id"]
+    gateway.driver.move(job, Status.CANCELED)
+    gateway.driver.recover(job, tenant.tenant_id, blob_key="k", sha256="0" * 64, size=1)
+    listed = tenant.get(f"/v1/jobs/{job}/events").json()["data"]
+    assert [(one["seq"], one["type"]) for one in listed[1:]] == [(2, "job.canceled"), (3, "job.recovered")]
+    JobEvent.model_validate(listed[-1], strict=False)
+    with streaming(tenant, job) as stream:
+        assert stream.ended.wait(20)
+    assert stream.durable == [(1, "job.queued"), (2, "job.canceled")]
+    with streaming(tenant, job, Last_Event_ID="2") as stream:
+        assert stream.ended.wait(20)
+    assert stream.durable == [(3, "job.recovered")]
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": "3"}
+    assert tenant.get(f"/v1/jobs/{job}/events", headers=headers).status_code == 204
+
+
 def test_progress_is_told_without_an_id(tenant: TenantClient, gateway: RunningGateway, eventually: Eventually) -> None:
     job = tenant.job()["id"]
     gateway.driver.move(job, Status.UPLOADING, Status.INSTRUCTING, Status.RENDERING)

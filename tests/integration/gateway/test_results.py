@@ -14,7 +14,9 @@ from fakes.gateway import RunningGateway, TenantClient, assert_problem
 from fakes.gateway_jobs import TO_SUCCESS
 from fakes.rawclient import request
 from fixtures.eventually import Eventually
+from reelqueue.domain.jobs import Status
 from reelqueue.files.keys import result_key
+from reelqueue.gateway.schemas.documents import Job as JobDocument
 
 VIDEO = random.Random(7).randbytes(200_001)
 SHA256 = hashlib.sha256(VIDEO).hexdigest()
@@ -25,14 +27,18 @@ def finish(tenant: TenantClient, gateway: RunningGateway, video: bytes) -> str:
     """A job that made this video; the path of its result."""
     job = tenant.job()["id"]
     key = result_key(tenant.tenant_id, job)
-    spooled = gateway.services.spool.receive(max_bytes=len(video))
-    spooled.write(video)
-    spooled.finish()
-    gateway.services.blobs.keep(spooled, key)
+    keep(gateway, key, video)
     gateway.driver.succeed(job, blob_key=key, sha256=hashlib.sha256(video).hexdigest(), size=len(video))
     result = tenant.get(f"/v1/jobs/{job}").json()["result"]
     assert "blob_key" not in result
     return str(result["url"])
+
+
+def keep(gateway: RunningGateway, key: str, video: bytes) -> None:
+    spooled = gateway.services.spool.receive(max_bytes=len(video))
+    spooled.write(video)
+    spooled.finish()
+    gateway.services.blobs.keep(spooled, key)
 
 
 @pytest.fixture
@@ -162,3 +168,55 @@ def test_an_output_that_the_job_does_not_have_is_not_found(tenant: TenantClient,
 
 def test_an_output_that_is_not_there_yet_is_a_conflict(tenant: TenantClient) -> None:
     assert tenant.get(f"/v1/jobs/{tenant.job()['id']}/outputs/1/result").status_code == 409
+
+
+# --- what arrived after the job had ended -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def late(tenant: TenantClient, gateway: RunningGateway) -> str:
+    """A canceled job whose file arrived; the path of the job."""
+    job = tenant.job()["id"]
+    key = result_key(tenant.tenant_id, job)
+    keep(gateway, key, VIDEO)
+    gateway.driver.move(job, *TO_SUCCESS[:3], Status.CANCELED)
+    gateway.driver.recover(job, tenant.tenant_id, blob_key=key, sha256=SHA256, size=len(VIDEO))
+    return f"/v1/jobs/{job}"
+
+
+def test_a_file_that_arrived_is_in_the_document_and_is_served(tenant: TenantClient, late: str) -> None:
+    job = tenant.get(late).json()
+    JobDocument.model_validate(job)
+    assert (job["status"], job["result"], job["recovered"]["version"]) == ("canceled", None, None)
+    [output] = job["recovered"]["outputs"]
+    assert output == {"output": 1, "result": job["recovered"]["result"]}
+    assert output["result"]["url"] == f"{late}/outputs/1/result"
+    assert job["links"]["result"] == f"{late}/result"
+    for url in (job["links"]["result"], output["result"]["url"]):
+        response = tenant.get(url)
+        assert (response.status_code, response.content, response.headers["etag"]) == (200, VIDEO, ETAG)
+    assert tenant.get(late).json()["outputs"][0]["status"] == "canceled"
+
+
+def test_a_file_that_arrived_is_gone_when_its_time_is_over(
+    tenant: TenantClient, gateway: RunningGateway, late: str
+) -> None:
+    gateway.driver.expire(late.rpartition("/")[2])
+    for url in (f"{late}/result", f"{late}/outputs/1/result"):
+        assert_problem(tenant.get(url), 410, "result_gone")
+        assert tenant.head(url).status_code == 410
+    job = tenant.get(late).json()
+    assert job["links"]["result"] is None
+    assert job["recovered"]["result"]["sha256"] == SHA256
+
+
+def test_a_file_that_arrived_is_another_tenants_secret(other_tenant: TenantClient, late: str) -> None:
+    for url in (f"{late}/result", f"{late}/outputs/1/result"):
+        assert_problem(other_tenant.get(url), 404, "not_found")
+
+
+def test_where_nothing_arrived_there_is_nothing(tenant: TenantClient, gateway: RunningGateway) -> None:
+    job = tenant.job()["id"]
+    gateway.driver.move(job, *TO_SUCCESS[:3], Status.CANCELED)
+    assert tenant.get(f"/v1/jobs/{job}").json()["recovered"] is None
+    assert_problem(tenant.get(f"/v1/jobs/{job}/result"), 409, "state_conflict")

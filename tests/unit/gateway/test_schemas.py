@@ -96,4 +96,5 @@ def test_moments(text: str, expected: datetime | None) -> None:
 
 
 def test_an_endpoint_gets_how_jobs_ended_unless_it_says() -> None:
-    assert set(checked(EndpointRequest, {"url": URL}).event_types) == {"job.succeeded", "job.failed", "job.canceled"}
+    ends = {"job.succeeded", "job.failed", "job.canceled", "job.recovered"}
+    assert set(checked(EndpointRequest, {"url": URL}).event_types) == ends
