@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from fakes.engine import RESULT
@@ -128,6 +128,14 @@ def test_the_watch_begins_with_the_end_or_not_at_all(board, database, rendering)
     with pytest.raises(IntegrityError):
         Claims(database).apply(claim, END)
     assert (board.read(claim.job.id)["status"], board.count(recoveries)) == ("rendering", 0)
+
+
+def test_the_end_and_the_watch_are_one_commit(database, canceled):
+    """Whoever dies after the one has written the other."""
+    job_id = canceled()
+    statement = "SELECT j.xmin = r.xmin FROM jobs j JOIN recoveries r ON r.job_id = j.id WHERE j.id = :job_id"
+    with database.statement() as connection:
+        assert connection.execute(text(statement), {"job_id": job_id}).scalar_one()
 
 
 @pytest.mark.parametrize("how", ["stopped", "failed", "kept"])
