@@ -50,16 +50,27 @@ WHERE id = ANY (ARRAY(
     SELECT id FROM jobs
     WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = :queue AND due_at <= now()
     ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
-RETURNING id
+RETURNING id, false AS recovery
 """)
 
-# A few rows, each for seconds and now and then: what was paid for goes before what is new.
-_RECOVERIES = text("""
-UPDATE recoveries SET dispatch = 'rung', bell_at = now(), bells = 1
-WHERE job_id = ANY (ARRAY(
-    SELECT job_id FROM recoveries WHERE dispatch = 'idle' AND due_at <= now()
-    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
-RETURNING job_id AS id
+# For `step`: ended jobs that are looked after are a few rows, each for seconds and now and then, so one statement does.
+_CONTINUE_AND_RECOVER = text("""
+WITH going AS (
+    UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM jobs
+        WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND queue = :queue AND due_at <= now()
+        ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
+    RETURNING id
+), late AS (
+    UPDATE recoveries SET dispatch = 'rung', bell_at = now(), bells = 1
+    WHERE job_id = ANY (ARRAY(
+        SELECT job_id FROM recoveries WHERE dispatch = 'idle' AND due_at <= now()
+        ORDER BY due_at LIMIT greatest(0, CAST(:most AS integer) - (SELECT count(*) FROM going))
+        FOR UPDATE SKIP LOCKED))
+    RETURNING job_id AS id
+)
+SELECT id, false AS recovery FROM going UNION ALL SELECT id, true FROM late
 """)
 
 _TURN = text("""
@@ -117,7 +128,7 @@ UPDATE messages SET dispatch = 'rung', bell_at = now(), bells = 1
 WHERE id = ANY (ARRAY(
     SELECT id FROM messages WHERE dispatch = 'idle' AND due_at <= now()
     ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
-RETURNING id
+RETURNING id, false AS recovery
 """)
 
 _REDIAL_MESSAGES = text("""
@@ -148,6 +159,8 @@ SELECT extract(epoch FROM least(
     (SELECT min(due_at) FROM messages WHERE dispatch = 'idle')) - now())
 """)
 
+_MARK_DUE = {Queue.WEBHOOK: _MESSAGES, Queue.STREAM: _CONTINUE, Queue.STEP: _CONTINUE_AND_RECOVER}
+
 
 class Dispatch:
     """The dispatcher's statements. Each is a transaction; a marked row whose bell is lost is rung again."""
@@ -166,13 +179,10 @@ class Dispatch:
 
         On `step` jobs that go on come before ended ones for which something may still arrive.
         """
-        statement = _MESSAGES if queue is Queue.WEBHOOK else _CONTINUE
+        statement = _MARK_DUE[queue]
         with self._database.statement() as connection:
-            bells = [Bell(queue, row.id) for row in connection.execute(statement, {"queue": queue.value, "most": most})]
-            if queue is Queue.STEP and len(bells) < most:
-                late = connection.execute(_RECOVERIES, {"most": most - len(bells)})
-                bells += [Bell(queue, row.id, recovery=True) for row in late]
-        return bells
+            rows = connection.execute(statement, {"queue": queue.value, "most": most})
+            return [Bell(queue, row.id, recovery=row.recovery) for row in rows]
 
     def admit(self, most: int, *, each: int = JOBS_A_TURN) -> list[Bell]:
         """The admit lane: at most `most` new jobs, up to `each` of one tenant.
