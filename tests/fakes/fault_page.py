@@ -35,7 +35,7 @@ production's, in the upstream's time. `tests/integration/faults` runs all of it 
 In every row: at most one turn for the paid step; one terminal event, or a wait that says for what; each session and
 render that the upstream saw is in our tables; a success is the film that the upstream serves, by SHA-256; the bill is
 what the ledger charged and reserves, unless it says that it does not know, which it may only where the token or the
-session is gone.
+session is gone, or said to be.
 
 `turn` is what the upstream's ledger says of it, `charged` and `reserved` are its credits; `bill` is what the job says:
 spent, at risk, certainty. `seconds` are from acceptance to the end, to the nearest ten, `polls` how often the export
