@@ -87,6 +87,7 @@ _ENGLISH: Final = either(
     {_ORDER}(?:re)?open(?:ing)?(?:\s+up)?\s+{_THE}{_FEW}(?:{_SURFACE}|project|link|draft)\b
     {_ORDER}(?:drag(?:ging)?\b(?! rac)|drop(?:ping)?\s+(?:it|them|the|your|this|a|any)\b)
     \bdrag[- ](?:and|&|n)[- ]drop\b
+    \b(?:export|download|save|render|publish)\s+(?:button|icon|menu|option)\s+(?:is|are|sits|appears|can be found|will be)\b
     {_ORDER}{_LOOK}(?:ing)?\b[^.!?]{{0,60}}?\b{_PLACE}
     \b{_YOU}preview\b
     {_ORDER}{_PICK}\b[^.!?]{{0,50}}?\b(?:{_CONTROL}\b|{_PLACE})
@@ -123,6 +124,7 @@ _SHORT: Final = "[^。！？，]{0,16}"
 _CHINESE: Final = either(
     rf"""
     {_HAN_ORDER}{_HAN_PRESS}(?!音效|声|了|过)
+    (?:导出|匯出|下载|保存)(?:按钮|图标|菜单)(?:就?在|位于|会出现)
     {_HAN_PRESS}[^。！？]{{0,20}}(?:按钮|图标|菜单|选项|面板|链接)
     {_HAN_ORDER}(?:打开|開啟|开启|展开)(?!了|过){_SHORT}{_HAN_SURFACE}
     {_HAN_ORDER}(?:[将把]{_SHORT})?(?:拖拽|拖动|拖放|拖曳|拖到|拖入|拖进|拖至)(?!了|过)

@@ -30,6 +30,8 @@ NOTHING = ""
         ("我已经添加了背景音乐。您可以打开音频面板调整音量。", "我已经添加了背景音乐。", ("edit",)),
         ("Drag and drop the clip onto the timeline, then click Save.", NOTHING, ("edit", "export")),
         ("Preview it in the player.", NOTHING, ("state",)),
+        ("It is done. The Export button is in the top right corner.", "It is done.", ("export",)),
+        ("视频做好了，导出按钮在右上角。", "视频做好了。", ("export",)),
     ],
 )
 def test_talk_of_buttons_goes_and_what_it_was_about_is_told(said, left, hints):
@@ -45,6 +47,8 @@ def test_talk_of_buttons_goes_and_what_it_was_about_is_told(said, left, hints):
         "The woman opens the door and walks out.",
         "Scene 2: the hero clicks the lighter and opens the box.",
         "I made a 5-second clip with a slow zoom.",
+        "I added a Download button that appears in the last scene.",
+        "The title reads: The Save button is red.",
     ],
 )
 def test_what_is_said_of_the_film_stays_to_the_byte(content):
