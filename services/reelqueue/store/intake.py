@@ -30,7 +30,7 @@ from reelqueue.domain.messages import webhook_payload
 from reelqueue.domain.projects import NewProject
 from reelqueue.domain.recovered import RecoveryKind
 from reelqueue.domain.repairs import repairs_json
-from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError
+from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError, StateConflict
 from reelqueue.kit.clock import Clock, rfc3339
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
@@ -41,7 +41,10 @@ from reelqueue.store.tables import assets, batches, idempotency_keys, jobs, reco
 from reelqueue.store.violations import refusing
 
 KEY_LIFETIME = timedelta(hours=24)
-_ASSET_GONE = {"fk_job_inputs_asset_id_assets": NotFound("An input's asset was deleted meanwhile.", pointer="/inputs")}
+_REFUSALS = {
+    "fk_job_inputs_asset_id_assets": NotFound("An input's asset was deleted meanwhile.", pointer="/inputs"),
+    "uq_jobs_live_retry": StateConflict("A retry of this job is at work already."),
+}
 
 _EXPIRED = and_(
     idempotency_keys.c.expires_at <= func.now(),
@@ -170,7 +173,7 @@ class JobIntake:
 
     def _insert_batch(self, batch: NewBatch, news: Sequence[NewJob]) -> str | None:
         tenant_id, batch_id = news[0].tenant_id, new_id("batch")
-        with refusing(_ASSET_GONE), self._database.transaction() as connection:
+        with refusing(_REFUSALS), self._database.transaction() as connection:
             project_id = batch.project_id
             if project_id is None and batch.mode == "one_project":
                 project_id = add_project(connection, tenant_id, NewProject(name=batch.name, language=news[0].language))
@@ -221,7 +224,7 @@ class JobIntake:
 
     def _insert(self, rows: Sequence[_Row]) -> frozenset[str]:
         """Commit what can be; the ids of the jobs that were made. The others' idempotency keys are taken."""
-        with refusing(_ASSET_GONE), self._database.statement() as connection:
+        with refusing(_REFUSALS), self._database.statement() as connection:
             return _insert(connection, rows)
 
     def _busy(self, news: Sequence[NewJob]) -> set[str]:
@@ -254,7 +257,7 @@ class JobIntake:
     def _accept_with_assets(self, new: NewJob) -> Job | None:
         """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
         busy = self._waits(new, self._busy([new]))
-        with refusing(_ASSET_GONE), self._database.transaction() as connection:
+        with refusing(_REFUSALS), self._database.transaction() as connection:
             brought = {i.asset for i in new.inputs if i.asset is not None}
             # In one order, so that two requests with the same files cannot each wait for the other.
             ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from fakes.gateway import RunningGateway, TenantClient, assert_problem
 from reelqueue.gateway.schemas.documents import Job
 
@@ -18,6 +20,17 @@ def test_a_canceled_job_is_retried_as_a_new_one(tenant: TenantClient) -> None:
     assert (new["retried_from"], new["metadata"]) == (old["id"], {"order": "1"})
     assert new["retry"] == {"from": "queued", "free": False}
     Job.model_validate(new)
+
+
+def test_of_many_retries_at_once_one_is_taken(tenant: TenantClient, gateway: RunningGateway) -> None:
+    old = tenant.job()
+    tenant.post(f"/v1/jobs/{old['id']}/cancel")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: tenant.post(f"/v1/jobs/{old['id']}/retry"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [202, *[409] * 7]
+    new = next(answer.json() for answer in answers if answer.status_code == 202)
+    tenant.post(f"/v1/jobs/{new['id']}/cancel")
+    assert tenant.post(f"/v1/jobs/{old['id']}/retry").status_code == 202
 
 
 def test_the_body_is_strict(tenant: TenantClient) -> None:

@@ -135,6 +135,12 @@ Index(
 )
 Index("ix_jobs_finish_by", jobs.c.finish_by, postgresql_where=text("finish_by IS NOT NULL AND dispatch = 'idle'"))
 
+Index(
+    "uq_jobs_live_retry",
+    jobs.c.retried_from,
+    unique=True,
+    postgresql_where=text("retried_from IS NOT NULL AND dispatch <> 'done'"),
+)
 Index("ix_jobs_batch_id", jobs.c.batch_id, postgresql_where=jobs.c.batch_id.is_not(None))
 
 job_inputs = Table(
