@@ -23,6 +23,8 @@ from fakes.fault_run import Outcome
 PAGE: Final = Path(__file__).parents[2] / "docs" / "fault-table.md"
 ROUNDED_S: Final = 10
 """Seconds are told, and held, to this much: retries are spread by chance, and a twin counts in pieces."""
+ONE_WAIT_S: Final = 30
+"""How long a token cools. A job that is due on the edge of it waits once more, or not."""
 
 _HEAD: Final = """\
 <!-- Written by `make fault-table`. Do not edit. -->
@@ -38,8 +40,8 @@ what the ledger charged and reserves, unless it says that it does not know, whic
 session is gone, or said to be.
 
 `turn` is what the upstream's ledger says of it, `charged` and `reserved` are its credits; `bill` is what the job says:
-spent, at risk, certainty. `seconds` are from acceptance to the end, to the nearest ten, `polls` how often the export
-was asked for.
+spent, at risk, certainty. `seconds` are from acceptance to the end, to the nearest ten (where a token cools, a run may
+need one wait of 30 s more or less), `polls` how often the export was asked for.
 
 The last section is of workers that die, by `os._exit`, at the points of a job's way that are numbered there; 35 s
 later, when the lease has run out and the sweep has come by, another goes on.
@@ -83,8 +85,8 @@ class Record:
         )
 
     def is_like(self, other: Record) -> bool:
-        """The same, but for what rounding does to seconds."""
-        near = abs(self.seconds - other.seconds) <= ROUNDED_S
+        """The same, but for what rounding, and a wait more or less, do to seconds."""
+        near = abs(self.seconds - other.seconds) <= ROUNDED_S + ONE_WAIT_S
         return near and {**asdict(self), "seconds": 0} == {**asdict(other), "seconds": 0}
 
 

@@ -18,7 +18,7 @@ def test_the_secret_is_shown_once(tenant: TenantClient) -> None:
     made = response.json()
     NewWebhookEndpoint.model_validate(made)
     assert made["secret"].startswith("whsec_")
-    assert made["event_types"] == ["job.canceled", "job.failed", "job.succeeded"]
+    assert made["event_types"] == ["job.canceled", "job.failed", "job.recovered", "job.succeeded"]
     shown = tenant.get(response.headers["location"]).json()
     WebhookEndpoint.model_validate(shown)
     assert shown == {name: value for name, value in made.items() if name != "secret"}
