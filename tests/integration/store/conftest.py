@@ -9,12 +9,26 @@ from typing import Any
 
 import pytest
 
+from fakes.job_rows import JobRows, one_database
 from fakes.rows import Rows
+from reelqueue.dev.postgres import EmbeddedPostgres
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.tenants import Tenants
 
 MASTER_KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_cluster: EmbeddedPostgres, _migrated_template: str) -> Iterator[Database]:
+    """One database for a module whose tests do not get into each other's way."""
+    with one_database(postgres_cluster, _migrated_template) as made:
+        yield made
+
+
+@pytest.fixture
+def board(database: Database) -> JobRows:
+    return JobRows(database)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fakes.engine import snapshot
-from fakes.job_rows import JobRows, one_database
 from reelqueue.domain.claims import Change, Claim, ClaimLost
 from reelqueue.domain.jobs import (
     Billing,
@@ -51,15 +50,9 @@ QUESTION = Question(
 SOON = Change(origin=Status.RENDERING, to=Status.RENDERING, hold="release", due_s=30)
 
 
-@pytest.fixture(scope="module")
-def database(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return module_database
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from fakes.job_rows import JobRows, emptied, one_database
+from fakes.job_rows import emptied
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
 from reelqueue.store import dispatch as statements
@@ -23,15 +23,9 @@ AGO = func.now() - timedelta(seconds=1)
 ERROR = JobError(code="c", message="m", blame="upstream", retryable=False, spent=None, fix="f")
 
 
-@pytest.fixture(scope="module")
-def whole_module(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def database(whole_module):
-    return emptied(whole_module)
+def database(module_database):
+    return emptied(module_database)
 
 
 @pytest.fixture
@@ -46,11 +40,6 @@ def make_database(database):
     yield make
     for one in made:
         one.dispose()
-
-
-@pytest.fixture
-def board(database):
-    return JobRows(database)
 
 
 @pytest.fixture

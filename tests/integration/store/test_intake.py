@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from fakes.job_rows import JobRows, counting, one_database
+from fakes.job_rows import counting
 from reelqueue.domain.documents import job_document
 from reelqueue.domain.intake import IdempotencyKey, NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Status, WaitingReason
@@ -24,15 +24,9 @@ from reelqueue.store.jobs import Jobs
 from reelqueue.store.tables import assets, idempotency_keys, job_events, job_inputs, jobs, tenants
 
 
-@pytest.fixture(scope="module")
-def database(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return module_database
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, func, select, text
 
-from fakes.job_rows import JobRows, one_database
 from fakes.refusals import refusal
 from reelqueue.domain.channels import CANCEL, JOB
 from reelqueue.domain.intake import JobFilter
@@ -20,15 +19,9 @@ from reelqueue.store.tables import job_events
 EVERYTHING = JobFilter()
 
 
-@pytest.fixture(scope="module")
-def database(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return module_database
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from fakes.engine import RESULT
-from fakes.job_rows import JobRows, emptied, one_database
+from fakes.job_rows import emptied
 from reelqueue.domain.claims import Change, ClaimLost
 from reelqueue.domain.jobs import EventType, Queue, Status
 from reelqueue.domain.recovered import RecoveredFile
@@ -34,20 +34,9 @@ FILE = Look(again_s=None, file=RecoveredFile(output=0, result=RESULT))
 LATER = Look(again_s=3600)
 
 
-@pytest.fixture(scope="module")
-def whole_module(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def database(whole_module):
-    return emptied(whole_module)
-
-
-@pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return emptied(module_database)
 
 
 @pytest.fixture

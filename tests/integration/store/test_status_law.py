@@ -6,21 +6,15 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from fakes.job_rows import JobRows, one_database, standing
+from fakes.job_rows import standing
 from reelqueue.domain.jobs import TRANSITIONS, Status
 from reelqueue.kit.ids import new_id
 from reelqueue.store.tables import job_events, jobs
 
 
-@pytest.fixture(scope="module")
-def database(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return module_database
 
 
 @pytest.fixture

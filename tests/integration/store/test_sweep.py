@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from fakes.engine import snapshot
-from fakes.job_rows import JobRows, emptied, one_database
+from fakes.job_rows import emptied
 from reelqueue.domain.claims import Change, ClaimLost
 from reelqueue.domain.jobs import EventType, Queue, Status
 from reelqueue.domain.turns import TurnState
@@ -24,15 +24,9 @@ ON = Change(origin=Status.INSTRUCTING, to=Status.RENDERING, hold="release", due_
 PAST = func.now() - timedelta(seconds=1)
 
 
-@pytest.fixture(scope="module")
-def whole_module(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def database(whole_module):
-    return emptied(whole_module)
+def database(module_database):
+    return emptied(module_database)
 
 
 @pytest.fixture
@@ -47,11 +41,6 @@ def make_database(database):
     yield make
     for one in made:
         one.dispose()
-
-
-@pytest.fixture
-def board(database):
-    return JobRows(database)
 
 
 @pytest.fixture

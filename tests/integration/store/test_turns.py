@@ -7,7 +7,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from fakes.engine import snapshot
-from fakes.job_rows import JobRows, one_database
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.turns import Snapshot, TurnState
 from reelqueue.domain.upstream import TurnEnd, TurnReport
@@ -19,15 +18,9 @@ from reelqueue.store.turns import Turns
 WORKER = "wrk_one"
 
 
-@pytest.fixture(scope="module")
-def database(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return module_database
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from fakes.job_rows import JobRows, one_database
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.jobs import Status
 from reelqueue.kit.ids import new_id
@@ -13,15 +12,9 @@ from reelqueue.store.uploads import Uploads
 WORKER = "wrk_one"
 
 
-@pytest.fixture(scope="module")
-def database(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return module_database
 
 
 @pytest.fixture

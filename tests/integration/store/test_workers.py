@@ -5,26 +5,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from fakes.job_rows import JobRows, counting, emptied, one_database
+from fakes.job_rows import counting, emptied
 from reelqueue.kit.limits import LEASE_S
 from reelqueue.store.tables import workers as table
 from reelqueue.store.workers import Workers
 
 
-@pytest.fixture(scope="module")
-def whole_module(postgres_cluster, _migrated_template):
-    with one_database(postgres_cluster, _migrated_template) as made:
-        yield made
-
-
 @pytest.fixture
-def database(whole_module):
-    return emptied(whole_module)
-
-
-@pytest.fixture
-def board(database):
-    return JobRows(database)
+def database(module_database):
+    return emptied(module_database)
 
 
 @pytest.fixture
