@@ -57,6 +57,29 @@ def test_a_live_turn_is_canceled_and_told_as_it_is(
     assert (late.status_code, late.json()["status"]) == (200, "canceled")
 
 
+def test_what_a_canceled_turn_still_makes_is_kept_and_can_be_exported(
+    twin: Twin, customer: Customer, receiver: WebhookReceiver, marker: str, eventually: Eventually
+) -> None:
+    with twin.settings(generation_seconds=(6_000, 6_000)):
+        job = customer.submit(instruction=create(marker), webhook_url=receiver.url)
+        customer.until_streaming(job["id"], marker)
+    customer.http.post(job["links"]["cancel"])
+    customer.finished(job["id"])
+    twin.finish_turns(marker)
+    recovered = eventually(lambda: customer.job(job["id"])["recovered"])
+    late = customer.finished(job["id"])
+    assert (late["status"], late["billing"]["spent"], late["billing"]["at_risk"]) == ("canceled", 100, 0)
+    assert customer.events(job["id"])[-1]["type"] == "job.recovered"
+    eventually(lambda: [hook.type for hook in receiver.hooks(job["id"])] == ["job.canceled", "job.recovered"])
+    with twin.settings(instant=True):
+        wish = {"version": recovered["version"]}
+        export = customer.http.post(f"/v1/projects/{late['project']}/exports", json=wish).json()
+        done = customer.succeeded(export["id"])
+    assert done["billing"]["spent"] == 0
+    assert customer.http.get(f"/v1/jobs/{export['id']}/result").content[4:8] == b"ftyp"
+    assert len(twin.turns(marker)) == 1
+
+
 def test_a_job_that_is_over_cannot_be_canceled(twin: Twin, customer: Customer, marker: str) -> None:
     with twin.settings(instant=True):
         job = customer.succeeded(customer.submit(instruction=create(marker))["id"])
