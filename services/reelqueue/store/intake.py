@@ -177,16 +177,15 @@ class JobIntake:
             project_id = batch.project_id
             if project_id is None and batch.mode == "one_project":
                 project_id = add_project(connection, tenant_id, NewProject(name=batch.name, language=news[0].language))
-            busy = self._busy([replace(news[0], project_id=project_id)])
+            news = [replace(new, project_id=project_id or new.project_id, batch_id=batch_id) for new in news]
+            busy = self._busy(news)
             connection.execute(insert(batches).values(**_batch_row(batch, batch_id, tenant_id, project_id, len(news))))
-            brought = {i.asset for new in news for i in new.inputs if i.asset is not None}
-            ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
-            kept = {asset: _keep(connection, tenant_id, asset) for asset in ordered}
+            kept = _keep_all(connection, tenant_id, news)
             # Within a millisecond ids are in no order; a project's jobs run in the order of theirs.
             names = sorted(new_id("job") for _ in news)
             rows = []
             for name, new in zip(names, news, strict=True):
-                whole = replace(new, inputs=_named(new, kept), batch_id=batch_id, project_id=project_id)
+                whole = replace(new, inputs=_named(new, kept))
                 rows.append(self._row(whole, busy=self._waits(whole, busy), job_id=name))
             if names[0] in _insert(connection, rows):
                 return batch_id
@@ -258,10 +257,7 @@ class JobIntake:
         """The path of a job that brings new files: their rows and the job's in one transaction of its own."""
         busy = self._waits(new, self._busy([new]))
         with refusing(_REFUSALS), self._database.transaction() as connection:
-            brought = {i.asset for i in new.inputs if i.asset is not None}
-            # In one order, so that two requests with the same files cannot each wait for the other.
-            ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
-            kept = {asset: _keep(connection, new.tenant_id, asset) for asset in ordered}
+            kept = _keep_all(connection, new.tenant_id, [new])
             row = self._row(replace(new, inputs=_named(new, kept)), busy=busy)
             if row.job.id in _insert(connection, [row]):
                 return row.job
@@ -309,6 +305,13 @@ def _named(new: NewJob, kept: Mapping[NewAsset, str]) -> tuple[NewInput, ...]:
     return tuple(
         one if one.asset is None else NewInput(asset_id=kept[one.asset], repairs=one.repaired) for one in new.inputs
     )
+
+
+def _keep_all(connection: Connection, tenant_id: str, news: Sequence[NewJob]) -> dict[NewAsset, str]:
+    """The ids of the new files, in one order, so that two requests with the same ones cannot each wait for the other."""
+    brought = {i.asset for new in news for i in new.inputs if i.asset is not None}
+    ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
+    return {asset: _keep(connection, tenant_id, asset) for asset in ordered}
 
 
 def _keep(connection: Connection, tenant_id: str, new: NewAsset) -> str:

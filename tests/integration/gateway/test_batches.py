@@ -97,6 +97,14 @@ def test_a_batch_goes_on_with_a_project_that_is_there(tenant: TenantClient, othe
     assert assert_problem(both, 422, "validation_failed")["errors"][0]["pointer"] == "/jobs/0/project"
 
 
+def test_a_separate_job_keeps_the_project_that_it_names(tenant: TenantClient) -> None:
+    project = tenant.post("/v1/projects").json()["id"]
+    batch = post(tenant, {"project": project}, {}, {"project": project}, defaults={"instruction": "x"}).json()
+    found = jobs_of(tenant, batch)
+    assert (batch["project"], [job["project"] for job in found]) == (None, [project, None, project])
+    assert [job["waiting"]["reason"] for job in found] == ["its_turn", "its_turn", "project_busy"]
+
+
 @pytest.mark.parametrize(
     ("wishes", "defaults", "pointer"),
     [
