@@ -15,10 +15,10 @@ from reelqueue.gateway.context import scope_of
 from reelqueue.gateway.problems import MEDIA_TYPE
 from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.batch_request import BatchRequest
-from reelqueue.gateway.schemas.documents import SHOWN
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
 from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
+from reelqueue.gateway.schemas.shown import SHOWN
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, case, func, select, update
 
-from reelqueue.domain.batches import Batch
+from reelqueue.domain.batches import Batch, NewBatch
 from reelqueue.domain.jobs import Status
 from reelqueue.store.tables import batches, jobs
 
@@ -40,6 +40,22 @@ def counts_of(connection: Connection, batch_ids: list[str]) -> dict[str, dict[St
     for batch_id, status, count, progress in connection.execute(statement):
         found[batch_id][Status(status)] = (count, progress)
     return found
+
+
+def batch_row(batch: NewBatch, batch_id: str, tenant_id: str, project_id: str | None, count: int) -> dict[str, Any]:
+    """The row of a new batch, none of whose jobs has ended."""
+    return {
+        "id": batch_id,
+        "tenant_id": tenant_id,
+        "mode": batch.mode,
+        "project_id": project_id,
+        "name": batch.name,
+        "metadata": dict(batch.metadata),
+        "external_id": batch.external_id,
+        "webhook_url": batch.webhook_url,
+        "jobs": count,
+        "open": count,
+    }
 
 
 def batch_from(row: RowMapping, counted: Mapping[Status, tuple[int, int]]) -> Batch:

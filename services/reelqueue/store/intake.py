@@ -33,6 +33,7 @@ from reelqueue.domain.repairs import repairs_json
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound, ReelqueueError, StateConflict
 from reelqueue.kit.clock import Clock, rfc3339
 from reelqueue.kit.ids import new_id
+from reelqueue.store.batch_rows import batch_row
 from reelqueue.store.engine import Database
 from reelqueue.store.project_records import add_project
 from reelqueue.store.rows import JOB_COLUMNS, asset_row, job_from, waiting_json
@@ -179,7 +180,7 @@ class JobIntake:
                 project_id = add_project(connection, tenant_id, NewProject(name=batch.name, language=news[0].language))
             news = [replace(new, project_id=project_id or new.project_id, batch_id=batch_id) for new in news]
             busy = self._busy(news)
-            connection.execute(insert(batches).values(**_batch_row(batch, batch_id, tenant_id, project_id, len(news))))
+            connection.execute(insert(batches).values(**batch_row(batch, batch_id, tenant_id, project_id, len(news))))
             kept = _keep_all(connection, tenant_id, news)
             # Within a millisecond ids are in no order; a project's jobs run in the order of theirs.
             names = sorted(new_id("job") for _ in news)
@@ -285,21 +286,6 @@ def _insert(connection: Connection, rows: Sequence[_Row]) -> frozenset[str]:
     return frozenset(row.id for row in connection.execute(_ACCEPT, parameters))
 
 
-def _batch_row(batch: NewBatch, batch_id: str, tenant_id: str, project_id: str | None, count: int) -> dict[str, Any]:
-    return {
-        "id": batch_id,
-        "tenant_id": tenant_id,
-        "mode": batch.mode,
-        "project_id": project_id,
-        "name": batch.name,
-        "metadata": dict(batch.metadata),
-        "external_id": batch.external_id,
-        "webhook_url": batch.webhook_url,
-        "jobs": count,
-        "open": count,
-    }
-
-
 def _named(new: NewJob, kept: Mapping[NewAsset, str]) -> tuple[NewInput, ...]:
     """The job's inputs, the new files by the ids that they were kept under."""
     return tuple(
@@ -308,7 +294,7 @@ def _named(new: NewJob, kept: Mapping[NewAsset, str]) -> tuple[NewInput, ...]:
 
 
 def _keep_all(connection: Connection, tenant_id: str, news: Sequence[NewJob]) -> dict[NewAsset, str]:
-    """The ids of the new files, in one order, so that two requests with the same ones cannot each wait for the other."""
+    """The ids of the new files. In one order, so that two requests with the same cannot each wait for the other."""
     brought = {i.asset for new in news for i in new.inputs if i.asset is not None}
     ordered = sorted(brought, key=lambda asset: (asset.sha256, asset.extension))
     return {asset: _keep(connection, tenant_id, asset) for asset in ordered}

@@ -15,7 +15,8 @@ from fakes.gateway import RunningGateway, TenantClient, assert_problem
 from fakes.gateway_jobs import TO_SUCCESS
 from fakes.rawhttp import RawServer, always
 from reelqueue.domain.jobs import Status
-from reelqueue.gateway.schemas.documents import Batch, BatchList, Job
+from reelqueue.gateway.schemas.documents import Job
+from reelqueue.gateway.schemas.project_documents import Batch, BatchList
 from reelqueue.store.tables import assets, batches, job_events, jobs, messages
 
 ERROR = {"code": "x", "message": "x", "blame": "upstream", "retryable": False, "spent": None, "fix": "x"}

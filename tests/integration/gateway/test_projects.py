@@ -18,9 +18,9 @@ from reelqueue.domain.jobs import Status
 from reelqueue.domain.sessions import ProjectState
 from reelqueue.domain.timeline_rows import timeline_facts, track_rows
 from reelqueue.domain.upstream import ClaimToken
-from reelqueue.gateway.schemas.documents import (
+from reelqueue.gateway.schemas.documents import Job
+from reelqueue.gateway.schemas.project_documents import (
     ClaimLink,
-    Job,
     Message,
     Project,
     ProjectList,

@@ -1,5 +1,6 @@
-"""What answers look like. For the OpenAPI document and for tests: at run time the documents are built by hand.
+"""What answers about jobs, files, webhooks and credits look like.
 
+For the OpenAPI document and for tests: at run time the documents are built by hand.
 Every member is always there; `null` where it does not apply yet.
 """
 
@@ -10,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reelqueue.domain.jobs import EventType, Status, WaitingReason
-from reelqueue.domain.sessions import ProjectState
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2030-01-31T12:00:00.000Z"])]
@@ -330,103 +330,6 @@ class WebhookEndpointList(Document):
     next_cursor: str | None
 
 
-class Project(Document):
-    """One timeline. Its jobs take turns; those in `live_jobs` have not ended, the first of them is at work or next."""
-
-    id: str
-    object: Literal["project"]
-    state: ProjectState
-    name: str | None
-    language: str | None
-    metadata: dict[str, str]
-    external_id: str | None
-    customer: str | None
-    version: int | None
-    live_jobs: list[str]
-    created_at: Moment
-    links: dict[Literal["self", "jobs", "timeline", "versions"], Path]
-
-
-class ProjectList(Document):
-    """One page of projects, newest first."""
-
-    object: Literal["list"]
-    data: list[Project]
-    has_more: bool
-    next_cursor: str | None
-
-
-class TimelinePart(Document):
-    """One segment of a track."""
-
-    start_ms: int | None
-    duration_ms: int | None
-    name: str | None
-    text: str | None
-
-
-class TimelineTrack(Document):
-    """One track. `parts` are its first segments; `segments` counts all of them."""
-
-    index: int
-    kind: Literal["video", "audio", "text", "other"]
-    type_code: int | None
-    name: str | None
-    start_ms: int | None
-    end_ms: int | None
-    duration_ms: int | None
-    segments: int
-    volume: float | None
-    parts: list[TimelinePart]
-    text: str
-
-
-class Timeline(Document):
-    """A timeline, as data and in words. `version` is `null` for a look taken just now, and where none is kept yet."""
-
-    object: Literal["timeline"]
-    project: str
-    version: int | None
-    as_of: Moment
-    title: str | None
-    width: int | None
-    height: int | None
-    duration_ms: int | None
-    track_count: int
-    tracks: list[TimelineTrack]
-    text: str = Field(examples=["Timeline (2 tracks): 1. Video: city timelapse (0-10s) 2. BGM: Lo-fi (0-10s, 35%)"])
-
-
-class Version(Document):
-    """A version of a project's draft. `job` is `null` where it was changed outside of this service."""
-
-    object: Literal["version"]
-    project: str
-    number: int
-    job: str | None
-    exportable: bool
-    duration_ms: int | None
-    text: str
-    created_at: Moment
-
-
-class VersionList(Document):
-    """One page of versions, newest first."""
-
-    object: Literal["list"]
-    data: list[Version]
-    has_more: bool
-    next_cursor: str | None
-
-
-class ClaimLink(Document):
-    """Opens the project in NemoVideo's web app, for whoever has it. It gives no rights in the API."""
-
-    object: Literal["claim_link"]
-    url: str
-    expires_at: Moment | None
-
-
 class Spending(Document):
     """The sum of a tenant's ledger. `unknown` counts turns whose cost could not be read."""
 
@@ -447,56 +350,6 @@ class Credits(Document):
     as_of: Moment
     this_month: Spending
     link: str | None = Field(description="Where a person gets more.")
-
-
-class Batch(Document):
-    """Jobs that were accepted together. It is `completed` when the last of them has ended, however they ended."""
-
-    id: str
-    object: Literal["batch"]
-    status: Literal["queued", "running", "completed"]
-    mode: Literal["separate", "one_project"]
-    project: str | None
-    name: str | None
-    jobs: int
-    counts: dict[Status, int]
-    progress: Annotated[int, Field(ge=0, le=100)]
-    metadata: dict[str, str]
-    external_id: str | None
-    webhook_url: str | None
-    cancel_requested_at: Moment | None
-    created_at: Moment
-    finished_at: Moment | None
-    links: dict[Literal["self", "jobs", "cancel"], Path | None]
-
-
-class BatchList(Document):
-    """One page of batches, newest first."""
-
-    object: Literal["list"]
-    data: list[Batch]
-    has_more: bool
-    next_cursor: str | None
-
-
-class Deed(Document):
-    """What was done for one step of a message."""
-
-    intent: Literal["export", "credits", "status", "upload", "agent"]
-    job: Job | None
-    answered: bool = Field(description="The message answered the question of that job.")
-    replayed: bool
-    note: str | None
-    credits: Credits | None
-    timeline: Timeline | None
-
-
-class Message(Document):
-    """A message and what came of it, in the order of its steps."""
-
-    object: Literal["message"]
-    project: str
-    did: list[Deed]
 
 
 class Health(Document):
@@ -533,29 +386,3 @@ class Problem(BaseModel):
     fix: str
     retryable: bool
     request_id: str
-
-
-SHOWN: tuple[type[BaseModel], ...] = (
-    Job,
-    JobList,
-    JobEvent,
-    JobEventList,
-    Asset,
-    AssetList,
-    WebhookEndpoint,
-    NewWebhookEndpoint,
-    WebhookEndpointList,
-    Project,
-    ProjectList,
-    Timeline,
-    VersionList,
-    ClaimLink,
-    Message,
-    Batch,
-    BatchList,
-    Credits,
-    Health,
-    Readiness,
-    Problem,
-)
-"""What the OpenAPI document names."""

@@ -1,0 +1,56 @@
+"""Every document that the API answers with."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from reelqueue.gateway.schemas.documents import (
+    Asset,
+    AssetList,
+    Credits,
+    Health,
+    Job,
+    JobEvent,
+    JobEventList,
+    JobList,
+    NewWebhookEndpoint,
+    Problem,
+    Readiness,
+    WebhookEndpoint,
+    WebhookEndpointList,
+)
+from reelqueue.gateway.schemas.project_documents import (
+    Batch,
+    BatchList,
+    ClaimLink,
+    Message,
+    Project,
+    ProjectList,
+    Timeline,
+    VersionList,
+)
+
+SHOWN: tuple[type[BaseModel], ...] = (
+    Job,
+    JobList,
+    JobEvent,
+    JobEventList,
+    Asset,
+    AssetList,
+    WebhookEndpoint,
+    NewWebhookEndpoint,
+    WebhookEndpointList,
+    Project,
+    ProjectList,
+    Timeline,
+    VersionList,
+    ClaimLink,
+    Message,
+    Batch,
+    BatchList,
+    Credits,
+    Health,
+    Readiness,
+    Problem,
+)
+"""What the OpenAPI document names."""
