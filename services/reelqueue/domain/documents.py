@@ -49,6 +49,8 @@ def job_document(job: Job) -> dict[str, Any]:
         "webhook_url": job.webhook_url,
         "retried_from": job.retried_from,
         "retry": _retry(job),
+        "priority": job.priority,
+        "start_by": None if job.start_by is None else rfc3339(job.start_by),
         "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
         "cancel_requested_at": None if job.cancel_requested_at is None else rfc3339(job.cancel_requested_at),
         "created_at": rfc3339(job.created_at),

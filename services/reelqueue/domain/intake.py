@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Policies, Status
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Policies, Priority, Status
 from reelqueue.domain.outputs import Output
 from reelqueue.domain.repairs import Repair
 
@@ -71,6 +71,8 @@ class NewJob:
     customer: str | None = None
     webhook_url: str | None = field(default=None, repr=False)
     finish_by: datetime | None = None
+    start_by: datetime | None = None
+    priority: Priority = Priority.NORMAL
     policies: Policies = DEFAULT_POLICIES
     project_id: str | None = None
     """A project of the tenant's whose timeline the job goes on with; `None`: one of its own."""

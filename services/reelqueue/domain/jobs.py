@@ -79,6 +79,19 @@ def require_transition(origin: Status, to: Status) -> None:
         raise IllegalTransitionError(f"{origin} may not go to {to}")
 
 
+class Priority(enum.StrEnum):
+    """Which of a customer's jobs go first. It moves nothing between customers or tenants."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 for the first to go."""
+        return tuple(Priority).index(self)
+
+
 class Queue(enum.StrEnum):
     """Which workers run a step: `stream` holds a thread for minutes, `step` for seconds, `webhook` delivers."""
 
@@ -275,6 +288,12 @@ class Job:
     moves: int = 0
     """How many verdicts were written. Tells a repeat of a write from the next one; events are counted by themselves."""
     batch_id: str | None = None
+    priority: Priority = Priority.NORMAL
+    start_by: datetime | None = None
+    token_id: str | None = None
+    """The upstream token that it was given when it was admitted."""
+    slot: Literal["turn", "render"] | None = None
+    """What it occupies of that token now."""
     version: int | None = None
     """The version of the project's draft to export; `None`: the draft as the last turn left it."""
     exports: tuple[Export, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reelqueue.domain.jobs import DEFAULT_POLICIES, Policies
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Policies, Priority
 from reelqueue.domain.outputs import Output
 from reelqueue.kit.clock import rfc3339
 
@@ -36,6 +36,8 @@ class JobDraft:
     customer: str | None = None
     webhook_url: str | None = field(default=None, repr=False)
     finish_by: datetime | None = None
+    start_by: datetime | None = None
+    priority: Priority = Priority.NORMAL
     policies: Policies = DEFAULT_POLICIES
     project: str | None = None
     """A project whose timeline the job goes on with."""
@@ -58,6 +60,8 @@ def fingerprint(draft: JobDraft, file_digests: Iterable[str]) -> str:
         "inputs": [_said(asdict(one)) for one in draft.inputs],
         **_exports(draft.outputs),
         "metadata": dict(draft.metadata),
+        "priority": None if draft.priority is Priority.NORMAL else draft.priority,
+        "start_by": None if draft.start_by is None else rfc3339(draft.start_by),
         "finish_by": None if draft.finish_by is None else rfc3339(draft.finish_by),
         "files": list(file_digests),
         "policies": None if draft.policies == DEFAULT_POLICIES else asdict(draft.policies),

@@ -77,6 +77,7 @@ def _new_job(old: Job, begin: Beginning, idempotency: IdempotencyKey | None) -> 
         external_id=old.external_id,
         customer=old.customer,
         webhook_url=old.webhook_url,
+        priority=old.priority,
         policies=old.policies,
         project_id=old.project_id if begin.same_project else None,
         instruction_index=begin.instruction_index,

@@ -128,8 +128,9 @@ class JobSubmission:
         """What needs nobody else to be decided."""
         if len(draft.inputs) + len(files) > self._most_inputs:
             raise ValidationFailed(f"A job takes at most {self._most_inputs} inputs.", pointer="/inputs")
-        if draft.finish_by is not None and draft.finish_by <= self._clock.now():
-            raise ValidationFailed("This time has passed.", pointer="/finish_by")
+        for pointer, moment in (("/start_by", draft.start_by), ("/finish_by", draft.finish_by)):
+            if moment is not None and moment <= self._clock.now():
+                raise ValidationFailed("This time has passed.", pointer=pointer)
 
     def _known_assets(self, tenant_id: str, draft: JobDraft) -> dict[str, Asset]:
         """The assets that are named, by id. Asks the database even if there is none: see `submit`."""
@@ -254,6 +255,8 @@ def new_job(
         customer=draft.customer,
         webhook_url=draft.webhook_url,
         finish_by=draft.finish_by,
+        start_by=draft.start_by,
+        priority=draft.priority,
         policies=draft.policies,
         project_id=draft.project,
         idempotency=idempotency,

@@ -60,7 +60,7 @@ WITH given AS MATERIALIZED (
         customer text, webhook_url text, finish_by timestamptz, billing jsonb, waiting jsonb, created_at timestamptz,
         operation text, idempotency_key text, fingerprint text, inputs jsonb, event_id text, payload text,
         policies jsonb, project_id text, instruction_index integer, retried_from text, version integer,
-        batch_id text)
+        batch_id text, start_by timestamptz, priority integer)
 ), keyed AS (
     INSERT INTO idempotency_keys (tenant_id, operation, key, fingerprint, job_id, created_at, expires_at)
     SELECT tenant_id, operation, idempotency_key, fingerprint, id, created_at, created_at + CAST(:lifetime AS interval)
@@ -72,10 +72,10 @@ WITH given AS MATERIALIZED (
 ), made AS (
     INSERT INTO jobs (id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
                       finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from,
-                      version, batch_id)
+                      version, batch_id, start_by, priority)
     SELECT id, tenant_id, instructions, outputs, language, metadata, external_id, customer, webhook_url,
            finish_by, billing, waiting, created_at, policies, project_id, instruction_index, retried_from, version,
-           batch_id
+           batch_id, start_by, priority
     FROM accepted
     RETURNING id
 ), brought AS (
@@ -342,6 +342,8 @@ def _job_of(new: NewJob, now: datetime, reason: WaitingReason = WaitingReason.TU
         event_seq=1,
         lease_epoch=0,
         finish_by=new.finish_by,
+        start_by=new.start_by,
+        priority=new.priority,
         cancel_requested_at=None,
         created_at=now,
         started_at=None,
@@ -367,6 +369,8 @@ def _given(job: Job, event: JobEvent, new: NewJob) -> dict[str, Any]:
         "customer": job.customer,
         "webhook_url": job.webhook_url,
         "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
+        "start_by": None if job.start_by is None else rfc3339(job.start_by),
+        "priority": job.priority.rank,
         "billing": billing_json(job.billing),
         # That it waits for its project is read off the other rows each time: it ends without this one being written.
         "waiting": waiting_json(Waiting(reason=WaitingReason.TURN, since=job.created_at)),

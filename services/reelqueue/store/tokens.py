@@ -244,4 +244,5 @@ def _expiry(told: datetime | None) -> ColumnElement[datetime]:
 
 
 def _token_from(row: Mapping[Any, Any]) -> UpstreamToken:
-    return UpstreamToken(**{**row, "kind": TokenKind(row["kind"]), "health": TokenHealth(row["health"])})
+    typed = {"kind": TokenKind(row["kind"]), "health": TokenHealth(row["health"]), "scopes": tuple(row["scopes"])}
+    return UpstreamToken(**{**row, **typed})

@@ -44,6 +44,9 @@ def test_several_instructions_and_no_export(tenant: TenantClient) -> None:
     assert response.json()["outputs"] == []
 
 
+PLANS = {("/start_by", "field_invalid"), ("/priority", "field_invalid")}
+
+
 @pytest.mark.parametrize("as_form", [False, True])
 def test_what_chooses_a_scenario_of_the_twin_is_text_like_any_other(tenant: TenantClient, as_form: bool) -> None:
     said = "[scenario: silent_edit]  animate this"
@@ -110,6 +113,7 @@ def test_inputs_keep_the_order_they_were_named_in_and_files_follow(tenant: Tenan
         ({"webhook_url": "not a url"}, 422, "url_invalid", "/webhook_url"),
         ({"inputs": ["https://8.8.8.8/a.png"] * 21}, 422, "validation_failed", "/inputs"),
         ({"finish_by": "2020-01-01T00:00:00Z"}, 422, "validation_failed", "/finish_by"),
+        ({"start_by": "2020-01-01T00:00:00Z"}, 422, "validation_failed", "/start_by"),
     ],
 )
 def test_inputs_and_urls_that_cannot_be(
@@ -132,8 +136,8 @@ def test_inputs_and_urls_that_cannot_be(
         ({"instructions": ["ok", "  "]}, {("/instructions/1", "field_invalid")}),
         ({"instruction": 7}, {("/instruction", "field_invalid")}),
         (
-            {"instruction": "x", "priority": 1, "tenant": "b"},
-            {("/priority", "field_unknown"), ("/tenant", "field_unknown")},
+            {"instruction": "x", "rank": 1, "tenant": "b"},
+            {("/rank", "field_unknown"), ("/tenant", "field_unknown")},
         ),
         ({"instruction": "x", "inputs": [{}]}, {("/inputs/0", "field_invalid")}),
         ({"instruction": "x", "inputs": [{"asset": "a", "url": "b"}]}, {("/inputs/0", "field_invalid")}),
@@ -153,6 +157,8 @@ def test_inputs_and_urls_that_cannot_be(
         ({"instruction": "x", "language": "english!"}, {("/language", "field_invalid")}),
         ({"instruction": "x", "finish_by": "tomorrow"}, {("/finish_by", "field_invalid")}),
         ({"instruction": "x", "finish_by": "2030-01-01T00:00:00"}, {("/finish_by", "field_invalid")}),
+        ({"instruction": "x", "start_by": "soon", "priority": "urgent"}, PLANS),
+        ({"instruction": "x", "priority": 1}, {("/priority", "field_invalid")}),
         ({"instruction": "x", "metadata": {"a": "b\u202ec"}}, {("/metadata/a", "text_control_characters")}),
     ],
 )

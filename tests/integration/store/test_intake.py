@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from fakes.job_rows import counting
 from reelqueue.domain.documents import job_document
 from reelqueue.domain.intake import IdempotencyKey, NewAsset, NewInput, NewJob
-from reelqueue.domain.jobs import Status, WaitingReason
+from reelqueue.domain.jobs import Priority, Status, WaitingReason
 from reelqueue.domain.outputs import Output
 from reelqueue.domain.repairs import Measure, Repair
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFound
@@ -96,12 +96,15 @@ def test_what_is_returned_is_what_is_kept(intake, board, tenant, database):
             customer="c",
             webhook_url="https://hooks.example/",
             finish_by=finish_by,
+            start_by=finish_by,
+            priority=Priority.HIGH,
         )
     )
     assert not accepted.replayed
     found = Jobs(database).find(tenant, accepted.job.id)
     assert job_document(found) == job_document(accepted.job)
     assert (found.instructions, found.metadata) == (("one", "two \U0001f3ac \u2028"), {"a": "b", "\u00e9": "\\u0000"})
+    assert (found.start_by, found.priority) == (finish_by, Priority.HIGH)
     assert (found.finish_by, found.webhook_url, found.status) == (finish_by, "https://hooks.example/", Status.QUEUED)
     assert found.waiting.reason is WaitingReason.TURN
     assert board.events(found.id) == [(1, "job.queued")]

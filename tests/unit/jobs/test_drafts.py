@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from reelqueue.domain.jobs import Priority
 from reelqueue.domain.outputs import Output
 from reelqueue.jobs.drafts import DraftInput, JobDraft, fingerprint
 
@@ -43,6 +44,8 @@ def test_the_same_wish_has_the_same_print() -> None:
         replace(DRAFT, customer="c"),
         replace(DRAFT, webhook_url="https://a.example/"),
         replace(DRAFT, finish_by=None),
+        replace(DRAFT, start_by=datetime(2030, 1, 1, tzinfo=UTC)),
+        replace(DRAFT, priority=Priority.LOW),
     ],
 )
 def test_another_wish_has_another_print(other: JobDraft) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reelqueue.domain.jobs import EventType, Status, WaitingReason
+from reelqueue.domain.jobs import EventType, Priority, Status, WaitingReason
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2030-01-31T12:00:00.000Z"])]
@@ -228,6 +228,8 @@ class Job(Document):
     webhook_url: str | None
     retried_from: JobId | None
     retry: JobRetry | None
+    priority: Priority
+    start_by: Moment | None
     finish_by: Moment | None
     cancel_requested_at: Moment | None
     created_at: Moment

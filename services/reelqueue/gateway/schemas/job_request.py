@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reelqueue.domain.jobs import DEFAULT_POLICIES, Policies
+from reelqueue.domain.jobs import DEFAULT_POLICIES, Policies, Priority
 from reelqueue.domain.outputs import Output
 from reelqueue.gateway.schemas.moments import parse_moment
 from reelqueue.gateway.schemas.strict import StrictModel, broken_rule
@@ -139,6 +139,12 @@ class JobRequest(Outputs):
     external_id: Label | None = None
     customer: Label | None = None
     webhook_url: Url | None = Field(None, description="Gets this job's terminal event, beside your endpoints.")
+    priority: Literal["high", "normal", "low"] = Field(
+        "normal", description="Before or after other jobs of the same `customer`."
+    )
+    start_by: Moment | None = Field(
+        None, description="The job fails, and costs nothing, if its work has not begun by then."
+    )
     finish_by: Moment | None = Field(None, description="The job fails if it has not finished by then.")
 
     on_question: Literal["wait", "fail"] | AnswerPolicy | None = Field(
@@ -176,6 +182,8 @@ class JobRequest(Outputs):
             customer=self.customer,
             webhook_url=self.webhook_url,
             finish_by=self.finish_by,
+            start_by=self.start_by,
+            priority=Priority(self.priority),
             policies=self._policies(),
             project=self.project,
         )

@@ -41,7 +41,9 @@ jobs = Table(
     Column("external_id", Text),
     Column("customer", Text),
     Column("webhook_url", Text),
+    Column("start_by", Moment),
     Column("finish_by", Moment),
+    Column("priority", Integer, nullable=False, server_default=text("1")),
     Column("policies", JSONB, nullable=False, server_default=EMPTY_OBJECT),
     Column("retried_from", Text, ForeignKey("jobs.id")),
     Column("version", Integer),
@@ -70,6 +72,10 @@ jobs = Table(
     Column("dispatch", Text, nullable=False, server_default=text("'idle'")),
     Column("due_at", Moment, server_default=text("now()")),
     Column("admitted_at", Moment),
+    # What it occupies of its upstream token, from before its bell is rung.
+    Column("token_id", Text, ForeignKey("upstream_tokens.id")),
+    Column("slot", Text),
+    Column("slot_since", Moment),
     Column("bell_at", Moment),
     Column("bells", Integer, nullable=False, server_default=text("0")),
     Column("lease_owner", Text),
@@ -84,6 +90,9 @@ jobs = Table(
     CheckConstraint("jsonb_array_length(outputs) <= 6", name="outputs_count"),
     CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
     CheckConstraint("status IN ('queued', 'failed', 'canceled') OR admitted_at IS NOT NULL", name="work_was_admitted"),
+    CheckConstraint("slot IN ('turn', 'render')", name="slot_known"),
+    CheckConstraint("slot IS NULL OR (token_id IS NOT NULL AND slot_since IS NOT NULL)", name="slot_has_token"),
+    CheckConstraint("priority BETWEEN 0 AND 2", name="priority_known"),
     CheckConstraint("(status = 'requires_input') = (question IS NOT NULL)", name="requires_input_has_question"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress_percent"),
     CheckConstraint("jsonb_array_length(instructions) <= 10", name="instructions_count"),
@@ -132,6 +141,12 @@ Index(
     "ix_jobs_running",
     jobs.c.tenant_id,
     postgresql_where=text("admitted_at IS NOT NULL AND dispatch <> 'done'"),
+)
+Index("ix_jobs_slots", jobs.c.token_id, jobs.c.slot, postgresql_where=text("slot IS NOT NULL"))
+Index(
+    "ix_jobs_start_by",
+    jobs.c.start_by,
+    postgresql_where=text("start_by IS NOT NULL AND admitted_at IS NULL AND dispatch = 'idle'"),
 )
 Index("ix_jobs_finish_by", jobs.c.finish_by, postgresql_where=text("finish_by IS NOT NULL AND dispatch = 'idle'"))
 

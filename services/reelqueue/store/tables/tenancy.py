@@ -70,10 +70,30 @@ upstream_tokens = Table(
     Column("cooling_until", Moment),
     Column("expires_at", Moment),
     Column("generation", Integer, nullable=False, server_default=text("1")),
+    # What the account allows, and what it was last seen to have.
+    Column("requests_per_minute", Integer, nullable=False, server_default=text("300")),
+    Column("burst", Integer, nullable=False, server_default=text("1")),
+    Column("max_turns", Integer, nullable=False, server_default=text("20")),
+    Column("max_renders", Integer, nullable=False, server_default=text("20")),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("plan", Text),
+    Column("available", Double),
+    Column("frozen", Double),
+    Column("balance_at", Moment),
+    # 429s in a row, and the rate that they taught us.
+    Column("strikes", Integer, nullable=False, server_default=text("0")),
+    Column("learned_per_minute", Double),
+    Column("learned_at", Moment),
+    # Projects may still name a token that its owner took away; nothing is placed on it any more.
+    Column("removed_at", Moment),
     created_column(),
     CheckConstraint(one_of("kind", TokenKind), name="kind_known"),
     CheckConstraint(one_of("health", TokenHealth), name="health_known"),
     CheckConstraint("(kind = 'anonymous') = (client_id IS NOT NULL)", name="anonymous_has_client_id"),
+    CheckConstraint("requests_per_minute > 0", name="rate_positive"),
+    CheckConstraint("burst > 0", name="burst_positive"),
+    CheckConstraint("max_turns >= 0 AND max_renders >= 0", name="caps_not_negative"),
+    CheckConstraint("(learned_per_minute IS NULL) = (learned_at IS NULL)", name="learned_has_time"),
 )
 Index(
     "uq_upstream_tokens_owner_fingerprint", text("coalesce(tenant_id, '')"), upstream_tokens.c.fingerprint, unique=True
