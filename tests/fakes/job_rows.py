@@ -31,6 +31,12 @@ RESULT = {
 QUESTION = {"instruction": 0, "text": "Which song?", "asked_at": "2026-01-01T00:00:00Z", "until": None}
 
 
+_FLOW = text(
+    "INSERT INTO flows (tenant_id, customer, has_waiting) VALUES (:tenant, :customer, true)"
+    " ON CONFLICT (tenant_id, customer) DO UPDATE SET has_waiting = true"
+)
+
+
 def standing(status: Status, **changes: Any) -> dict[str, Any]:
     """The columns that the CHECKs ask of a job in this status."""
     values: dict[str, Any] = {"status": status.value, "queue": queue_of(status).value}
@@ -69,6 +75,7 @@ class JobRows:
                     id=new_id("event"), job_id=job_id, tenant_id=tenant_id, seq=1, type="job.queued"
                 )
             )
+            connection.execute(_FLOW, {"tenant": tenant_id, "customer": changes.get("customer") or ""})
         return job_id
 
     def many(self, tenant_id: str, count: int, first: int = 0) -> None:
@@ -83,6 +90,7 @@ class JobRows:
                 {"tenant": tenant_id, "first": first, "last": first + count - 1},
             )
             connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(has_waiting=True))
+            connection.execute(_FLOW, {"tenant": tenant_id, "customer": ""})
 
     def late(self, tenant_id: str, count: int) -> list[str]:
         """That many jobs whose `finish_by` has passed, each with its first event and a bell that was rung."""

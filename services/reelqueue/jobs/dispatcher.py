@@ -89,6 +89,7 @@ class Dispatcher:
         """Ring for everything that is due and has room. Returns how many bells were rung."""
         rung = 0
         self._short_of_room = False
+        self._store.settle()
         room = self._store.room()
         for queue in (Queue.WEBHOOK, Queue.STREAM, Queue.STEP):
             free = room.get(queue, 0)
@@ -125,6 +126,7 @@ class Dispatcher:
             ("poisoned", self._sweep.fail_poisoned),
             ("overdue", self._sweep.fail_overdue),
             ("flags", self._sweep.restore_flags),
+            ("room", self._sweep.ask_for_room),
         ):
             count = repair()
             if count:

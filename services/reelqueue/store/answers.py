@@ -16,6 +16,7 @@ from reelqueue.store.engine import Database
 from reelqueue.store.intake import KEY_LIFETIME
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.slots import on_move
 from reelqueue.store.tables import idempotency_keys, jobs
 
 
@@ -91,4 +92,5 @@ def _answered(answer: Answer) -> dict[str, object]:
         "attempt": 0,
         "moves": jobs.c.moves + 1,
         "event_seq": jobs.c.event_seq + 1,
+        **on_move(Status.REQUIRES_INPUT, Status.INSTRUCTING),
     }

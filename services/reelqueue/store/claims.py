@@ -21,6 +21,7 @@ from reelqueue.store.engine import Database
 from reelqueue.store.ledger import book
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from, question_json, waiting_from, waiting_json
+from reelqueue.store.slots import gives_up, on_move
 from reelqueue.store.tables import jobs, renders
 from reelqueue.store.versions import keep
 
@@ -165,7 +166,9 @@ def _numbered(change: Change, version: int | None) -> Change:
 
 
 def _wake(change: Change) -> tuple[ColumnElement[Any], ...]:
-    """A notice to the dispatcher when the job is due before it would look by itself."""
+    """A notice to the dispatcher when the job is due, or makes room, before it would look by itself."""
+    if gives_up(change.origin, change.to):
+        return (func.pg_notify(WORK, ""),)
     if change.hold != "release":
         return ()
     soon = change.due_s is not None and change.due_s < SWEEP_S
@@ -189,7 +192,7 @@ def _values(change: Change) -> Mapping[str, Any]:
         values["event_seq"] = jobs.c.event_seq + 1
     if change.error is not None:
         values["error"] = asdict(change.error)
-    return {**values, **_learned(change.learned), **_hold(change)}
+    return {**values, **_learned(change.learned), **on_move(change.origin, change.to), **_hold(change)}
 
 
 def _learned(learned: Learned) -> dict[str, Any]:

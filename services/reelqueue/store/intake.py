@@ -93,11 +93,32 @@ WITH given AS MATERIALIZED (
            'job.queued', a.payload
     FROM accepted a JOIN webhook_endpoints e ON e.tenant_id = a.tenant_id AND e.deleted_at IS NULL
          AND e.state = 'enabled' AND e.event_types && ARRAY['job.queued', 'job.*', '*']
+), flow AS MATERIALIZED (
+    SELECT DISTINCT a.tenant_id, coalesce(a.customer, '') AS customer, t.flow_time
+    FROM accepted a JOIN tenants t ON t.id = a.tenant_id
+), begun AS (
+    INSERT INTO flows (tenant_id, customer, virtual_time, has_waiting)
+    SELECT tenant_id, customer, flow_time, true FROM flow w
+    WHERE NOT EXISTS (SELECT FROM flows f WHERE f.tenant_id = w.tenant_id AND f.customer = w.customer)
+    ORDER BY tenant_id, customer
+    ON CONFLICT (tenant_id, customer) DO NOTHING
+    RETURNING 1
+), flowing AS (
+    UPDATE flows f SET has_waiting = true, stuck_at = NULL, virtual_time = greatest(f.virtual_time, k.flow_time)
+    FROM (
+        SELECT f.tenant_id, f.customer, w.flow_time
+        FROM flows f JOIN flow w ON w.tenant_id = f.tenant_id AND w.customer = f.customer
+        WHERE NOT f.has_waiting OR f.stuck_at IS NOT NULL
+        ORDER BY f.tenant_id, f.customer FOR NO KEY UPDATE OF f) k
+    WHERE f.tenant_id = k.tenant_id AND f.customer = k.customer
+    RETURNING 1
 ), woken AS (
-    UPDATE tenants SET has_waiting = true, virtual_time = greatest(
-        virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
+    -- After the customers, as everywhere where both are written: whoever holds a tenant waits for no customer.
+    UPDATE tenants SET has_waiting = true,
+        virtual_time = greatest(virtual_time, coalesce((SELECT s.virtual_time FROM scheduler s), 0))
     WHERE id = ANY (ARRAY(
         SELECT id FROM tenants WHERE NOT has_waiting AND id IN (SELECT tenant_id FROM accepted)
+          AND (SELECT count(*) FROM begun) + (SELECT count(*) FROM flowing) >= 0
         ORDER BY id FOR NO KEY UPDATE))
 )
 SELECT id, pg_notify('rq_work', '') FROM made

@@ -12,6 +12,7 @@ from reelqueue.errors import NotFound, StateConflict
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.slots import GIVEN_UP
 from reelqueue.store.tables import jobs
 
 NOTHING_SPENT = (Status.QUEUED, Status.REQUIRES_INPUT)
@@ -88,14 +89,16 @@ def _ended() -> dict[str, object]:
         "event_seq": jobs.c.event_seq + 1,
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
         "finished_at": func.now(),
+        **GIVEN_UP,
     }
 
 
 def _wished() -> dict[str, object]:
-    """The wish, and an early due time so that a job asleep hears of it."""
+    """The wish, and an early due time so that a job asleep hears of it. Nobody waits for room to be canceled."""
     return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
         "due_at": func.least(jobs.c.due_at, func.now()),
+        "wants": None,
     }
 
 

@@ -33,10 +33,17 @@ WITH happened AS (
     SELECT m.id, :tenant_id, m.endpoint_id, :job_id, :seq, :type, m.url, m.payload
     FROM jsonb_to_recordset(CAST(:messages AS jsonb)) AS m (id text, endpoint_id text, url text, payload text)
     RETURNING id
+), unstuck AS (
+    UPDATE flows f SET stuck_at = NULL
+    WHERE :terminal AND (f.tenant_id, f.customer) IN (
+        SELECT f.tenant_id, f.customer FROM flows f
+        WHERE f.tenant_id = :tenant_id AND f.customer = :customer AND f.stuck_at IS NOT NULL
+        FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING 1
 ), woken AS (
-    UPDATE tenants t SET has_waiting = true, virtual_time = greatest(
-        virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
-    WHERE :terminal AND t.id = :tenant_id AND NOT t.has_waiting
+    UPDATE tenants t SET has_waiting = true,
+        virtual_time = greatest(virtual_time, coalesce((SELECT s.virtual_time FROM scheduler s), 0))
+    WHERE :terminal AND t.id = :tenant_id AND NOT t.has_waiting AND (SELECT count(*) FROM unstuck) >= 0
       AND EXISTS (SELECT FROM jobs w WHERE w.tenant_id = t.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL)
     RETURNING 1
 )
@@ -93,6 +100,7 @@ def announce(
         "type": what.value,
         "data": dumps(dict(data)),
         "created_at": event.created_at,
+        "customer": job.customer or "",
         "terminal": what in TERMINAL_EVENTS,
         "messages": dumps([asdict(message) for message in messages]),
     }

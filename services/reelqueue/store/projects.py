@@ -14,6 +14,7 @@ from reelqueue.errors import SessionNotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
 from reelqueue.store.fence import still_held
+from reelqueue.store.slots import occupying
 from reelqueue.store.tables import former_sessions, job_inputs, jobs, projects, turns
 
 _P = projects.c
@@ -96,7 +97,7 @@ def _first(connection: Connection, claim: Claim, token_id: str) -> Project:
     bind = (
         update(jobs)
         .where(jobs.c.id == claim.job.id, jobs.c.lease_epoch == claim.epoch, jobs.c.lease_owner == claim.worker_id)
-        .values(project_id=project.id)
+        .values(project_id=project.id, **occupying(token_id))
     )
     if connection.execute(bind).rowcount != 1:
         raise ClaimLost(claim.job.id)
@@ -114,6 +115,8 @@ def _again(connection: Connection, claim: Claim, project_id: str, token_id: str)
     if old["state"] != ProjectState.NEW:
         former = {key: old[key] for key in ("tenant_id", "token_id", "session_id", "task_id")}
         connection.execute(insert(former_sessions).values(project_id=project_id, opening=old["openings"], **former))
+    if claim.job.token_id != token_id:
+        connection.execute(update(jobs).where(jobs.c.id == claim.job.id).values(**occupying(token_id)))
     begun = (
         update(projects)
         .where(_P.id == project_id)

@@ -11,31 +11,53 @@ from reelqueue.domain.jobs import EventType, Status
 from reelqueue.domain.rulings import public_error
 from reelqueue.errors import DeadlineExceeded, Poisoned, ReelqueueError
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
+from reelqueue.store.admission import PROJECT_FREE
 from reelqueue.store.engine import Database
 from reelqueue.store.open_turns import OPEN_TURN
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.settlement import ask_again
+from reelqueue.store.slots import GIVEN_UP
 from reelqueue.store.tables import jobs
-from reelqueue.store.watches import TURN_WATCHED
 
 BATCH = 500
 
 _FLAGS = text(f"""
-UPDATE tenants SET has_waiting = true, virtual_time = greatest(
-    virtual_time, coalesce((SELECT min(virtual_time) FROM tenants WHERE has_waiting), 0))
+UPDATE tenants SET has_waiting = true, no_room = NULL,
+    virtual_time = greatest(virtual_time, coalesce((SELECT s.virtual_time FROM scheduler s), 0))
 WHERE id = ANY (ARRAY(
     SELECT t.id FROM tenants t
-    WHERE NOT t.has_waiting AND NOT t.paused
+    WHERE NOT t.has_waiting AND t.no_room IS NULL AND NOT t.paused
       AND EXISTS (
         SELECT FROM jobs j WHERE j.tenant_id = t.id AND j.dispatch = 'idle' AND j.admitted_at IS NULL
-          AND (j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
-            SELECT FROM jobs o
-            WHERE o.project_id = j.project_id AND o.version IS NULL AND o.dispatch <> 'done' AND o.id <> j.id
-              AND (o.admitted_at IS NOT NULL OR o.id < j.id)) AND NOT {TURN_WATCHED}))
+          AND {PROJECT_FREE})
       AND t.max_running > (
         SELECT count(*) FROM jobs r WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
     FOR NO KEY UPDATE SKIP LOCKED))
 """)  # noqa: S608 - the condition is ours
+
+
+# The first waiting job of each customer, by a walk along the index that leaps from one to the next.
+_FLOWS = text("""
+WITH RECURSIVE flow (tenant_id, customer) AS (
+    (SELECT tenant_id, coalesce(customer, '') FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NULL
+     ORDER BY tenant_id, coalesce(customer, '') LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM flow f CROSS JOIN LATERAL (
+        SELECT j.tenant_id, coalesce(j.customer, '') FROM jobs j
+        WHERE j.dispatch = 'idle' AND j.admitted_at IS NULL
+          AND (j.tenant_id, coalesce(j.customer, '')) > (f.tenant_id, f.customer)
+        ORDER BY j.tenant_id, coalesce(j.customer, '') LIMIT 1) n
+)
+INSERT INTO flows (tenant_id, customer, virtual_time, has_waiting)
+SELECT w.tenant_id, w.customer, t.flow_time, true FROM flow w JOIN tenants t ON t.id = w.tenant_id
+WHERE NOT EXISTS (
+    SELECT FROM flows f WHERE f.tenant_id = w.tenant_id AND f.customer = w.customer AND f.has_waiting)
+ORDER BY 1, 2
+ON CONFLICT (tenant_id, customer) DO UPDATE SET
+    has_waiting = true, virtual_time = greatest(flows.virtual_time, excluded.virtual_time)
+RETURNING 1
+""")
 
 
 def _orphans(table: str, due: str = "now()", also: str = "", *, key: str = "id") -> TextClause:
@@ -73,9 +95,14 @@ class Sweep:
             return sum(len(connection.execute(one).all()) for one in tables)
 
     def restore_flags(self) -> int:
-        """Give the waiting flag back to tenants that lost it between two commits. Returns how many."""
+        """Give the waiting flag back to tenants and customers that lost it between two commits. Returns how many."""
         with self._database.statement() as connection:
-            return connection.execute(_FLAGS).rowcount
+            return len(connection.execute(_FLOWS).all()) + connection.execute(_FLAGS).rowcount
+
+    def ask_for_room(self) -> int:
+        """Let tenants that found no room on a token look again. Returns how many."""
+        with self._database.statement() as connection:
+            return ask_again(connection)
 
     def fail_poisoned(self) -> int:
         """End jobs that brought their worker down three times without any progress. Returns how many."""
@@ -117,6 +144,7 @@ def _fail(connection: Connection, job_id: str, cause: ReelqueueError) -> None:
         "lease_epoch": jobs.c.lease_epoch + 1,
         "event_seq": jobs.c.event_seq + 1,
         "finished_at": func.now(),
+        **GIVEN_UP,
     }
     changed = update(jobs).where(jobs.c.id == job_id).values(**values).returning(*CHANGED)
     announce(connection, connection.execute(changed).mappings().one(), EventType.FAILED, {"code": cause.code})

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text, update
 from fakes.job_rows import emptied
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
-from reelqueue.store import dispatch as statements
+from reelqueue.store import admission, continuing
 from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.engine import Database, make_engine
@@ -423,9 +423,9 @@ def test_at_twenty_thousand_jobs_the_partial_indexes_are_used(board, database):
             )
         )
         connection.execute(text("ANALYZE"))
-        continued = plan_of(connection, statements._CONTINUE, queue="step", most=50)
-        admitted = plan_of(connection, statements._ADMIT, turn=list(made), each=2)
-        turn = plan_of(connection, statements._TURN, tenants=25)
+        continued = plan_of(connection, continuing.MARK_DUE[Queue.STREAM], queue="step", most=50)
+        admitted = plan_of(connection, admission._ADMIT, turn=list(made), each=2, most=50)
+        turn = plan_of(connection, admission._TURN, tenants=25)
     plans = {"ix_jobs_continue": continued, "ix_jobs_admit": admitted, "ix_jobs_running": admitted}
     assert {node.get("Relation Name") for node in turn} == {None, "tenants"}
     for index, nodes in plans.items():

@@ -124,10 +124,11 @@ def test_a_tenant_with_work_is_flagged(intake, tenant, database):
 
 
 def test_idleness_banks_nothing(intake, board, database):
-    """A tenant that wakes starts where the least of the active ones is, not where it stopped long ago."""
+    """A tenant that wakes starts where the one is that was served last, not where it stopped long ago."""
     with database.statement() as connection:
         connection.execute(update(tenants).values(has_waiting=False))
     board.many(board.tenant(new_id("tenant"), virtual_time=5000.0), 1)
+    assert len(Dispatch(database).admit(1)) == 1
     sleeper, racer = board.tenant(new_id("tenant")), board.tenant(new_id("tenant"), virtual_time=9000.0)
     for tenant in (sleeper, racer):
         intake.accept(new(tenant))

@@ -7,7 +7,14 @@ from reelqueue.store.tables.metadata import metadata
 from reelqueue.store.tables.operations import idempotency_keys, workers
 from reelqueue.store.tables.projects import draft_versions, former_sessions, projects
 from reelqueue.store.tables.recoveries import recoveries
-from reelqueue.store.tables.tenancy import api_keys, assets, tenants, upstream_tokens
+from reelqueue.store.tables.tenancy import (
+    api_keys,
+    assets,
+    flows,
+    scheduler,
+    tenants,
+    upstream_tokens,
+)
 from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "batches",
     "credit_entries",
     "draft_versions",
+    "flows",
     "former_sessions",
     "idempotency_keys",
     "job_events",
@@ -26,6 +34,7 @@ __all__ = [
     "projects",
     "recoveries",
     "renders",
+    "scheduler",
     "tenants",
     "turns",
     "upstream_tokens",

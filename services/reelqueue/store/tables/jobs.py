@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -76,6 +77,11 @@ jobs = Table(
     Column("token_id", Text, ForeignKey("upstream_tokens.id")),
     Column("slot", Text),
     Column("slot_since", Moment),
+    # The slot that it needs to go on and does not hold.
+    Column("wants", Text),
+    # Credit-seconds: what its tenant was charged when it began, and what its turns took, until that is settled.
+    Column("charged", Double, nullable=False, server_default=text("0")),
+    Column("held", Double),
     Column("bell_at", Moment),
     Column("bells", Integer, nullable=False, server_default=text("0")),
     Column("lease_owner", Text),
@@ -92,6 +98,9 @@ jobs = Table(
     CheckConstraint("status IN ('queued', 'failed', 'canceled') OR admitted_at IS NOT NULL", name="work_was_admitted"),
     CheckConstraint("slot IN ('turn', 'render')", name="slot_known"),
     CheckConstraint("slot IS NULL OR (token_id IS NOT NULL AND slot_since IS NOT NULL)", name="slot_has_token"),
+    CheckConstraint("wants IN ('turn', 'render')", name="wants_known"),
+    CheckConstraint("wants IS NULL OR (token_id IS NOT NULL AND slot IS NULL)", name="wants_what_it_lacks"),
+    CheckConstraint("dispatch <> 'done' OR (slot IS NULL AND wants IS NULL)", name="done_occupies_nothing"),
     CheckConstraint("priority BETWEEN 0 AND 2", name="priority_known"),
     CheckConstraint("(status = 'requires_input') = (question IS NOT NULL)", name="requires_input_has_question"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress_percent"),
@@ -126,6 +135,8 @@ Index(
 Index(
     "ix_jobs_admit",
     jobs.c.tenant_id,
+    text("coalesce(customer, '')"),
+    jobs.c.priority,
     jobs.c.id,
     postgresql_where=text("dispatch = 'idle' AND admitted_at IS NULL"),
 )
@@ -133,8 +144,10 @@ Index(
     "ix_jobs_continue",
     jobs.c.queue,
     jobs.c.due_at,
-    postgresql_where=text("dispatch = 'idle' AND admitted_at IS NOT NULL"),
+    postgresql_where=text("dispatch = 'idle' AND admitted_at IS NOT NULL AND wants IS NULL"),
 )
+Index("ix_jobs_wants", jobs.c.queue, jobs.c.due_at, postgresql_where=text("dispatch = 'idle' AND wants IS NOT NULL"))
+Index("ix_jobs_held", jobs.c.id, postgresql_where=text("held IS NOT NULL"))
 Index("ix_jobs_rung", jobs.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
 Index("ix_jobs_occupying", jobs.c.queue, jobs.c.lease_owner, postgresql_where=text("dispatch IN ('rung', 'held')"))
 Index(

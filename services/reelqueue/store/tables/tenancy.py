@@ -31,14 +31,56 @@ tenants = Table(
     Column("max_running", Integer, nullable=False, server_default=text("50")),
     Column("virtual_time", Double, nullable=False, server_default=text("0")),
     Column("has_waiting", Boolean, nullable=False, server_default=false()),
+    # Found no room on a token of its own, or of the pool; asked again when there is some.
+    Column("no_room", Text),
+    # Where a customer of its starts that wakes, and what a job of its is expected to take of a turn slot, in seconds.
+    Column("flow_time", Double, nullable=False, server_default=text("0")),
+    Column("expected_s", Double, nullable=False, server_default=text("60")),
     Column("paused", Boolean, nullable=False, server_default=false()),
     Column("webhook_secret", LargeBinary, nullable=False),
     created_column(),
     UniqueConstraint("name"),
     CheckConstraint("weight > 0", name="weight_positive"),
+    CheckConstraint("no_room IN ('own', 'pool')", name="no_room_known"),
+    CheckConstraint("expected_s > 0", name="expected_positive"),
     CheckConstraint("max_running >= 0", name="max_running_not_negative"),
 )
 Index("ix_tenants_waiting", tenants.c.virtual_time, postgresql_where=tenants.c.has_waiting)
+
+Index("ix_tenants_no_room", tenants.c.no_room, tenants.c.virtual_time, postgresql_where=tenants.c.no_room.is_not(None))
+
+# One of a tenant's customers; '' are the jobs that name none.
+flows = Table(
+    "flows",
+    metadata,
+    tenant_column(primary_key=True),
+    Column("customer", Text, primary_key=True),
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    Column("has_waiting", Boolean, nullable=False, server_default=false()),
+    # Since when none of its jobs could begin.
+    Column("stuck_at", Moment),
+)
+Index(
+    "ix_flows_waiting",
+    flows.c.tenant_id,
+    flows.c.virtual_time,
+    postgresql_where=text("has_waiting AND stuck_at IS NULL"),
+)
+Index(
+    "ix_flows_stuck",
+    flows.c.tenant_id,
+    flows.c.stuck_at,
+    postgresql_where=text("has_waiting AND stuck_at IS NOT NULL"),
+)
+
+# One row: the virtual time of the tenant that was served last, where a tenant starts that wakes.
+scheduler = Table(
+    "scheduler",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    CheckConstraint("single", name="one_row"),
+)
 
 api_keys = Table(
     "api_keys",

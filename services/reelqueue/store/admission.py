@@ -1,0 +1,189 @@
+"""The admit lane: which new jobs begin, whose they are, and on which token.
+
+Stride scheduling on two levels. A tenant's virtual time moves on by the credit-seconds of each job that it begins,
+divided by its weight, and the tenants with the least time go first; inside a tenant the same among its customers, whose
+shares are equal; inside a customer priority, then age. A credit-second is one second of a turn slot. What a job will
+take is not known when it begins: its tenant is charged the moving average, and settled with what it took
+(`settlement`). Weight, cap and pause are columns, so a change acts on jobs that wait already.
+
+Whoever wakes starts at the time of the one who was served last (`scheduler`, `flow_time`), so idleness banks nothing.
+A customer of whose jobs none can begin (its projects are busy, their tokens full) is `stuck`: it stands behind the
+others and is looked at a few at a time, so that it hides nobody.
+
+A job is admitted onto a token with room, and its room is taken by the same statement, under a lock that all who
+reserve hold (`slots.ROOM_LOCK`). It must see what the one before it committed, so it is a statement of its own, after
+the lock. Whoever admits waits for no row: what another holds is passed over. A tenant that finds no room loses its
+flag and is remembered in `no_room`: it is asked again when a slot of its kind is given up, or by the sweep.
+
+A project has one turn at a time: of its jobs the oldest is admitted, and the next one when that has ended. A turn that
+was left running by a job that has ended counts, until it is known to be over (`recoveries`). The export of a version
+touches no timeline and waits for nobody.
+
+`= ANY (ARRAY(…))`, not `IN (…)`: an array is looked up by the primary key, whatever the planner thinks of its length.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from reelqueue.store.placement import COOLING, DRAINING, RENDERS_FREE, TURNS_FREE, USABLE
+from reelqueue.store.watches import TURN_WATCHED
+
+PROJECT_FREE: Final = f"""(j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
+    SELECT FROM jobs o
+    WHERE o.project_id = j.project_id AND o.version IS NULL AND o.dispatch <> 'done' AND o.id <> j.id
+      AND (o.admitted_at IS NOT NULL OR o.id < j.id)) AND NOT {TURN_WATCHED})"""
+"""For statements with a job `j` that was not admitted: no other job of its project is before it."""
+
+STUCK_A_TURN: Final = 2
+"""How many customers whose jobs could not begin are looked at again in each turn of their tenant."""
+
+_RENDERS = "(j.instruction_index >= jsonb_array_length(j.instructions) AND j.outputs <> '[]')"
+
+_TURN = text("""
+SELECT id FROM tenants WHERE has_waiting AND NOT paused
+ORDER BY virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+_ADMIT = text(f"""
+WITH turn AS MATERIALIZED (
+    SELECT t.id, t.virtual_time, t.weight, t.expected_s, least(:each, t.max_running - (
+        SELECT count(*) FROM jobs r
+        WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')) AS most
+    FROM tenants t WHERE t.id = ANY (:turn)
+), room AS MATERIALIZED (
+    SELECT k.id, k.tenant_id, k.expires_at, {USABLE} AS usable, {COOLING} AS cooling, {DRAINING} AS draining,
+           CASE WHEN {COOLING} THEN 0 ELSE {TURNS_FREE} END AS turns,
+           CASE WHEN {COOLING} THEN 0 ELSE {RENDERS_FREE} END AS renders
+    FROM upstream_tokens k WHERE k.tenant_id = ANY (:turn) OR k.tenant_id IS NULL
+), source AS MATERIALIZED (
+    -- Where a tenant's new projects go: its own tokens, the pool (''), nowhere for now ('-'), or there is none at all.
+    SELECT t.*, CASE
+        WHEN EXISTS (SELECT FROM room r WHERE r.tenant_id = t.id AND r.usable) THEN t.id
+        WHEN EXISTS (SELECT FROM room r WHERE r.tenant_id IS NULL AND r.usable) THEN ''
+        WHEN EXISTS (SELECT FROM room r WHERE (r.tenant_id = t.id OR r.tenant_id IS NULL) AND r.cooling) THEN '-'
+        END AS source
+    FROM turn t
+), spare AS MATERIALIZED (
+    SELECT coalesce(tenant_id, '') AS source, sum(turns) AS turns FROM room WHERE usable GROUP BY 1
+), flow AS MATERIALIZED (
+    SELECT s.id AS tenant_id, f.customer, f.virtual_time FROM source s
+    CROSS JOIN LATERAL (
+        SELECT f.customer, f.virtual_time FROM flows f
+        WHERE f.tenant_id = s.id AND f.has_waiting AND f.stuck_at IS NULL
+        ORDER BY f.virtual_time LIMIT greatest(0, s.most) FOR NO KEY UPDATE SKIP LOCKED) f
+    UNION ALL
+    SELECT s.id, f.customer, f.virtual_time FROM source s
+    CROSS JOIN LATERAL (
+        SELECT f.customer, f.virtual_time FROM flows f
+        WHERE f.tenant_id = s.id AND f.has_waiting AND f.stuck_at IS NOT NULL
+        ORDER BY f.stuck_at LIMIT least({STUCK_A_TURN}, greatest(0, s.most)) FOR NO KEY UPDATE SKIP LOCKED) f
+), candidate AS MATERIALIZED (
+    SELECT j.id, s.id AS tenant_id, j.customer, j.bound, j.kind, s.source,
+           row_number() OVER (PARTITION BY s.id ORDER BY f.virtual_time + (j.n - 1) * s.expected_s, j.id) AS n
+    FROM source s JOIN flow f ON f.tenant_id = s.id
+    CROSS JOIN LATERAL (
+        SELECT c.*, row_number() OVER (ORDER BY c.priority, c.id) AS n FROM (
+            SELECT j.id, j.priority, coalesce(j.customer, '') AS customer, b.bound, b.kind FROM jobs j
+            CROSS JOIN LATERAL (SELECT CASE WHEN {_RENDERS} THEN 'render' ELSE 'turn' END AS kind, (
+                SELECT p.token_id FROM projects p
+                WHERE p.id = j.project_id AND (p.state = 'ready' OR j.version IS NOT NULL)) AS bound) b
+            WHERE j.tenant_id = s.id AND coalesce(j.customer, '') = f.customer
+              AND j.dispatch = 'idle' AND j.admitted_at IS NULL AND {PROJECT_FREE}
+              AND CASE WHEN b.bound IS NOT NULL THEN NOT EXISTS (
+                      SELECT FROM room r WHERE r.id = b.bound
+                        AND CASE b.kind WHEN 'turn' THEN r.turns ELSE r.renders END <= 0)
+                  ELSE s.source IS NULL OR EXISTS (
+                      SELECT FROM spare WHERE spare.source = s.source AND spare.turns > 0) END
+            ORDER BY j.priority, j.id LIMIT greatest(0, s.most)) c) j
+), ranked AS MATERIALIZED (
+    SELECT c.*, s.virtual_time + (c.n - 1) * s.expected_s / s.weight AS turn_at, s.expected_s
+    FROM candidate c JOIN source s ON s.id = c.tenant_id WHERE c.n <= s.most
+), staying AS MATERIALIZED (
+    SELECT b.* FROM (
+        SELECT r.*, row_number() OVER (PARTITION BY bound, kind ORDER BY turn_at, id) AS place FROM ranked r
+        WHERE bound IS NOT NULL) b
+    LEFT JOIN room ON room.id = b.bound
+    WHERE room.id IS NULL OR b.place <= CASE b.kind WHEN 'turn' THEN room.turns ELSE room.renders END
+), slot AS MATERIALIZED (
+    SELECT e.id, e.source, row_number() OVER (
+        PARTITION BY e.source ORDER BY e.draining, e.left_over DESC, e.expires_at DESC NULLS FIRST, e.id) AS place
+    FROM (
+        SELECT r.id, coalesce(r.tenant_id, '') AS source, r.draining, r.expires_at, free.turns - g.n AS left_over
+        FROM room r
+        CROSS JOIN LATERAL (SELECT r.turns - (
+            SELECT count(*) FROM staying y WHERE y.bound = r.id AND y.kind = 'turn') AS turns) free
+        CROSS JOIN LATERAL generate_series(1, least(free.turns, :most)) AS g (n)
+        WHERE r.usable) e
+), beginning AS MATERIALIZED (
+    SELECT r.*, row_number() OVER (PARTITION BY source ORDER BY turn_at, id) AS place FROM ranked r WHERE bound IS NULL
+), placed AS (
+    SELECT id, tenant_id, customer, kind, bound AS token_id FROM staying
+    UNION ALL
+    SELECT b.id, b.tenant_id, b.customer, b.kind, slot.id
+    FROM beginning b LEFT JOIN slot ON slot.source = b.source AND slot.place = b.place
+    WHERE b.source IS NULL OR slot.id IS NOT NULL
+), chosen AS MATERIALIZED (
+    SELECT p.* FROM placed p JOIN jobs j ON j.id = p.id
+    WHERE j.dispatch = 'idle' AND j.admitted_at IS NULL FOR UPDATE OF j SKIP LOCKED
+), rung AS (
+    UPDATE jobs j SET dispatch = 'rung', bell_at = now(), bells = 1, admitted_at = now(), waiting = NULL,
+        token_id = c.token_id, slot = CASE WHEN c.token_id IS NOT NULL THEN c.kind END,
+        slot_since = CASE WHEN c.token_id IS NOT NULL THEN now() END,
+        charged = CASE WHEN c.kind = 'turn' THEN s.expected_s ELSE 0 END
+    FROM chosen c JOIN source s ON s.id = c.tenant_id
+    WHERE j.id = c.id
+    RETURNING j.id
+), taken AS MATERIALIZED (
+    SELECT tenant_id, customer, count(*) AS n, count(*) FILTER (WHERE kind = 'turn') AS turns
+    FROM chosen GROUP BY tenant_id, customer
+), flowed AS (
+    UPDATE flows f SET
+        virtual_time = f.virtual_time + k.turns * k.expected_s + k.renders,
+        stuck_at = CASE WHEN k.found THEN NULL ELSE clock_timestamp() END,
+        has_waiting = EXISTS (
+            SELECT FROM jobs w WHERE w.tenant_id = f.tenant_id AND coalesce(w.customer, '') = f.customer
+              AND w.dispatch = 'idle' AND w.admitted_at IS NULL AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen)))
+    FROM (
+        SELECT w.tenant_id, w.customer, coalesce(t.turns, 0) AS turns, coalesce(t.n - t.turns, 0) AS renders,
+               s.expected_s, EXISTS (
+                   SELECT FROM candidate c WHERE c.tenant_id = w.tenant_id AND c.customer = w.customer) AS found
+        FROM flow w JOIN source s ON s.id = w.tenant_id
+        LEFT JOIN taken t ON t.tenant_id = w.tenant_id AND t.customer = w.customer) k
+    WHERE f.tenant_id = k.tenant_id AND f.customer = k.customer
+), charged AS (
+    UPDATE tenants t SET
+        virtual_time = t.virtual_time + (k.turns * t.expected_s + k.renders) / t.weight,
+        flow_time = greatest(t.flow_time, coalesce(k.flow_time, t.flow_time)),
+        has_waiting = k.n > 0 AND k.n >= k.most AND k.left_over AND k.below_cap,
+        no_room = CASE WHEN k.n < k.most AND k.left_over THEN CASE WHEN k.source = t.id THEN 'own' ELSE 'pool' END END
+    FROM (
+        SELECT s.id, s.most, s.source, coalesce(sum(t.n), 0) AS n, coalesce(sum(t.turns), 0) AS turns,
+               coalesce(sum(t.n - t.turns), 0) AS renders, min(f.virtual_time) AS flow_time,
+               s.most = :each AS below_cap,
+               EXISTS (SELECT FROM jobs w WHERE w.tenant_id = s.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL
+                         AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))) AS left_over
+        FROM source s
+        LEFT JOIN taken t ON t.tenant_id = s.id
+        LEFT JOIN flow f ON f.tenant_id = s.id AND f.customer = t.customer
+        GROUP BY s.id, s.most, s.source) k
+    WHERE t.id = k.id
+), told AS (
+    INSERT INTO scheduler (virtual_time)
+    SELECT min(s.virtual_time) FROM source s WHERE s.id IN (SELECT tenant_id FROM taken) HAVING count(*) > 0
+    ON CONFLICT (single) DO UPDATE SET virtual_time = greatest(scheduler.virtual_time, excluded.virtual_time)
+)
+SELECT id FROM rung
+""")  # noqa: S608 - the conditions are ours
+
+
+def next_turn(connection: Connection, tenants: int) -> list[str]:
+    """The tenants whose turn it is, locked against others who admit."""
+    return list(connection.execute(_TURN, {"tenants": tenants}).scalars())
+
+
+def admit_of(connection: Connection, turn: list[str], *, each: int, most: int) -> list[str]:
+    """Admit up to `each` jobs of each of these tenants, onto tokens with room. Hold the room's lock."""
+    return list(connection.execute(_ADMIT, {"turn": turn, "each": each, "most": most}).scalars())
