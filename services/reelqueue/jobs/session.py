@@ -93,7 +93,7 @@ class SessionKeeper:
         return fresh
 
     def _begin(self, claim: Claim) -> Project:
-        token = self._desk.for_new_project(claim.job.tenant_id)
+        token = self._desk.for_new_project(claim.job.tenant_id, claim.job.token_id)
         project = self._projects.begin(claim, token.id)
         language = claim.job.language or DEFAULT_LANGUAGE
         session = self._desk.using(

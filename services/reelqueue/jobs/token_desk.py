@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 MAY_PASS = (NotSent, RateLimited, UpstreamUnavailable, UpstreamProtocolError)
 """What says nothing of the token."""
+PASSING = (TokenHealth.OK, TokenHealth.COOLING)
+"""What a token that was reserved may be: a cooling passes, and is waited for by whoever calls."""
 KNOWN_S = 30.0
 """How long a token's row is not read again: a job makes a dozen calls with it, most of them within a minute."""
 DEFAULT_COOLING_S = 30.0
@@ -65,12 +67,16 @@ class TokenDesk:
         self._cooling_s = DEFAULT_COOLING_S / speed
         self._known: dict[str, tuple[float, Pass]] = {}
 
-    def for_new_project(self, tenant_id: str) -> UpstreamToken:
+    def for_new_project(self, tenant_id: str, reserved: str | None = None) -> UpstreamToken:
         """A token to begin a project with: the tenant's own, else of the pool, else an anonymous one.
+
+        `reserved` is the one that the job was admitted onto; it is taken unless it was set aside since.
 
         Raises `RateLimited` while every token only cools (a fresh one would be a way around the upstream's limit),
         `NoUpstreamToken`, and what the anonymous-token call raises.
         """
+        if reserved is not None and (kept := self.for_token(reserved).token).health in PASSING:
+            return kept
         token = self._tokens.pick(tenant_id)
         if token is not None:
             return token

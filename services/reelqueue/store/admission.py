@@ -29,6 +29,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from reelqueue.store.placement import COOLING, DRAINING, RENDERS_FREE, TURNS_FREE, USABLE
+from reelqueue.store.slots import HOLD_ROOM
 from reelqueue.store.watches import TURN_WATCHED
 
 PROJECT_FREE: Final = f"""(j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
@@ -42,10 +43,10 @@ STUCK_A_TURN: Final = 2
 
 _RENDERS = "(j.instruction_index >= jsonb_array_length(j.instructions) AND j.outputs <> '[]')"
 
-_TURN = text("""
-SELECT id FROM tenants WHERE has_waiting AND NOT paused
+_TURN = text(f"""
+SELECT id FROM tenants WHERE has_waiting AND NOT paused AND {HOLD_ROOM}
 ORDER BY virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
-""")
+""")  # noqa: S608 - the condition is ours
 
 _ADMIT = text(f"""
 WITH turn AS MATERIALIZED (
@@ -139,13 +140,18 @@ WITH turn AS MATERIALIZED (
 ), taken AS MATERIALIZED (
     SELECT tenant_id, customer, count(*) AS n, count(*) FILTER (WHERE kind = 'turn') AS turns
     FROM chosen GROUP BY tenant_id, customer
+), full_now AS MATERIALIZED (
+    SELECT r.tenant_id FROM room r
+    WHERE r.turns <= (SELECT count(*) FROM chosen c WHERE c.token_id = r.id AND c.kind = 'turn')
+       OR r.renders <= (SELECT count(*) FROM chosen c WHERE c.token_id = r.id AND c.kind = 'render')
 ), flowed AS (
     UPDATE flows f SET
         virtual_time = f.virtual_time + k.turns * k.expected_s + k.renders,
         stuck_at = CASE WHEN k.found THEN NULL ELSE clock_timestamp() END,
-        has_waiting = EXISTS (
-            SELECT FROM jobs w WHERE w.tenant_id = f.tenant_id AND coalesce(w.customer, '') = f.customer
-              AND w.dispatch = 'idle' AND w.admitted_at IS NULL AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen)))
+        has_waiting = (
+            SELECT w.id FROM jobs w WHERE w.tenant_id = f.tenant_id AND coalesce(w.customer, '') = f.customer
+              AND w.dispatch = 'idle' AND w.admitted_at IS NULL AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))
+            ORDER BY w.priority, w.id LIMIT 1) IS NOT NULL
     FROM (
         SELECT w.tenant_id, w.customer, coalesce(t.turns, 0) AS turns, coalesce(t.n - t.turns, 0) AS renders,
                s.expected_s, EXISTS (
@@ -158,13 +164,16 @@ WITH turn AS MATERIALIZED (
         virtual_time = t.virtual_time + (k.turns * t.expected_s + k.renders) / t.weight,
         flow_time = greatest(t.flow_time, coalesce(k.flow_time, t.flow_time)),
         has_waiting = k.n > 0 AND k.n >= k.most AND k.left_over AND k.below_cap,
-        no_room = CASE WHEN k.n < k.most AND k.left_over THEN CASE WHEN k.source = t.id THEN 'own' ELSE 'pool' END END
+        no_room = CASE WHEN k.n < k.most AND k.left_over AND (k.source = '-' OR EXISTS (
+            SELECT FROM full_now u WHERE u.tenant_id = t.id OR u.tenant_id IS NULL
+        )) THEN CASE WHEN k.source = t.id THEN 'own' ELSE 'pool' END END
     FROM (
         SELECT s.id, s.most, s.source, coalesce(sum(t.n), 0) AS n, coalesce(sum(t.turns), 0) AS turns,
                coalesce(sum(t.n - t.turns), 0) AS renders, min(f.virtual_time) AS flow_time,
                s.most = :each AS below_cap,
-               EXISTS (SELECT FROM jobs w WHERE w.tenant_id = s.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL
-                         AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))) AS left_over
+               (SELECT w.id FROM jobs w WHERE w.tenant_id = s.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL
+                  AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))
+                ORDER BY coalesce(w.customer, ''), w.priority, w.id LIMIT 1) IS NOT NULL AS left_over
         FROM source s
         LEFT JOIN taken t ON t.tenant_id = s.id
         LEFT JOIN flow f ON f.tenant_id = s.id AND f.customer = t.customer
@@ -180,10 +189,10 @@ SELECT id FROM rung
 
 
 def next_turn(connection: Connection, tenants: int) -> list[str]:
-    """The tenants whose turn it is, locked against others who admit."""
+    """The tenants whose turn it is; nobody else reserves room until the transaction ends."""
     return list(connection.execute(_TURN, {"tenants": tenants}).scalars())
 
 
 def admit_of(connection: Connection, turn: list[str], *, each: int, most: int) -> list[str]:
-    """Admit up to `each` jobs of each of these tenants, onto tokens with room. Hold the room's lock."""
+    """Admit up to `each` jobs of each of these tenants, onto tokens with room."""
     return list(connection.execute(_ADMIT, {"turn": turn, "each": each, "most": most}).scalars())

@@ -11,18 +11,25 @@ from typing import Final
 from sqlalchemy import text
 
 from reelqueue.domain.jobs import Queue
+from reelqueue.store.slots import WANTED
 
-_JOBS = text("""
-UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1
-WHERE id = ANY (ARRAY(
-    SELECT id FROM jobs
-    WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND wants IS NULL AND queue = :queue AND due_at <= now()
-    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
-RETURNING id, false AS recovery
-""")
+# The last row has no id if somebody waits for room: most rounds need not ask for it.
+_WANTED = f"UNION ALL SELECT NULL, false WHERE {WANTED}"
+
+_JOBS = text(f"""
+WITH going AS (
+    UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM jobs
+        WHERE dispatch = 'idle' AND admitted_at IS NOT NULL AND wants IS NULL AND queue = :queue AND due_at <= now()
+        ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED))
+    RETURNING id
+)
+SELECT id, false AS recovery FROM going {_WANTED}
+""")  # noqa: S608 - the condition is ours
 
 # For `step`: ended jobs that are looked after are few rows, each for seconds and now and then: one statement does.
-_JOBS_AND_RECOVERIES = text("""
+_JOBS_AND_RECOVERIES = text(f"""
 WITH going AS (
     UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1
     WHERE id = ANY (ARRAY(
@@ -38,8 +45,8 @@ WITH going AS (
         FOR UPDATE SKIP LOCKED))
     RETURNING job_id AS id
 )
-SELECT id, false AS recovery FROM going UNION ALL SELECT id, true FROM late
-""")
+SELECT id, false AS recovery FROM going UNION ALL SELECT id, true FROM late {_WANTED}
+""")  # noqa: S608 - the condition is ours
 
 _MESSAGES = text("""
 UPDATE messages SET dispatch = 'rung', bell_at = now(), bells = 1
@@ -50,7 +57,7 @@ RETURNING id, false AS recovery
 """)
 
 MARK_DUE: Final = {Queue.WEBHOOK: _MESSAGES, Queue.STREAM: _JOBS, Queue.STEP: _JOBS_AND_RECOVERIES}
-"""Of each queue, what marks its due rows as rung. Parameters: `queue`, `most`."""
+"""Of each queue, what marks its due rows as rung. Parameters: `queue`, `most`. A row without an id: see `_WANTED`."""
 
 NEXT_DUE: Final = text("""
 SELECT extract(epoch FROM least(

@@ -16,7 +16,7 @@ from reelqueue.store.engine import Database
 from reelqueue.store.redial import redial
 from reelqueue.store.settlement import BATCH as SETTLED_AT_ONCE
 from reelqueue.store.settlement import settle
-from reelqueue.store.slots import anyone_wants, grant, lock_room
+from reelqueue.store.slots import grant
 
 JOBS_A_TURN = 2
 """How many jobs one tenant gets in a batch before the next tenant's turn."""
@@ -58,12 +58,11 @@ class Dispatch:
         on their token come last, as many as find it.
         """
         with self._database.statement() as connection:
-            rows = connection.execute(MARK_DUE[queue], {"queue": queue.value, "most": most})
-            bells = [Bell(queue, row.id, recovery=row.recovery) for row in rows]
-            if queue is Queue.WEBHOOK or len(bells) >= most or not anyone_wants(connection, queue.value):
-                return bells
+            rows = connection.execute(MARK_DUE[queue], {"queue": queue.value, "most": most}).all()
+        bells = [Bell(queue, row.id, recovery=row.recovery) for row in rows if row.id is not None]
+        if len(bells) == len(rows) or len(bells) == most:
+            return bells
         with self._database.transaction() as connection:
-            lock_room(connection)
             return [*bells, *(Bell(queue, one) for one in grant(connection, queue.value, most - len(bells)))]
 
     def admit(self, most: int, *, each: int = JOBS_A_TURN) -> list[Bell]:
@@ -76,7 +75,6 @@ class Dispatch:
         tenants, each = max(1, most // each), min(each, most)
         while True:
             with self._database.transaction() as connection:
-                lock_room(connection)
                 turn = next_turn(connection, tenants)
                 if not turn:
                     return []

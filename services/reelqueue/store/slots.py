@@ -19,6 +19,9 @@ from reelqueue.store.tables import jobs
 ROOM_LOCK: Final = 0x7265656C
 """The advisory lock of whoever reserves room: what it counts must not be taken by another in the meantime."""
 
+HOLD_ROOM: Final = f"(SELECT pg_advisory_xact_lock({ROOM_LOCK}) IS NOT NULL)"
+"""As a condition, evaluated once and before any row: be the only one who reserves, until the transaction ends."""
+
 _J = jobs.c
 _IN_SECONDS = func.extract("epoch", func.now() - _J.slot_since)
 
@@ -50,7 +53,8 @@ UPDATE jobs SET dispatch = 'rung', bell_at = now(), bells = 1, slot = wants, slo
 WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND wants IS NOT NULL
 RETURNING id
 """)  # noqa: S608 - the conditions are ours
-_ANYONE = text("SELECT EXISTS (SELECT FROM jobs WHERE dispatch = 'idle' AND wants IS NOT NULL AND queue = :queue)")
+WANTED: Final = "EXISTS (SELECT FROM jobs WHERE dispatch = 'idle' AND wants IS NOT NULL AND queue = :queue)"
+"""Whether any admitted job of the queue waits for room."""
 
 
 def on_move(origin: Status, to: Status) -> dict[str, Any]:
@@ -78,19 +82,11 @@ def occupying(token_id: str) -> dict[str, Any]:
     }
 
 
-def lock_room(connection: Connection) -> None:
-    """Be the only one who reserves, until the transaction ends."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ROOM_LOCK})
-
-
 def grant(connection: Connection, queue: str, most: int) -> list[str]:
-    """Ring admitted jobs that wait for room and find it, the longest due of each token first. Hold the room's lock."""
+    """Ring admitted jobs that wait for room and find it, the longest due of each token first. In a transaction."""
+    # A statement of its own: what the next one counts must be what the last to reserve has committed.
+    connection.execute(text(f"SELECT {HOLD_ROOM}"))
     return list(connection.execute(_GRANT, {"queue": queue, "most": most}).scalars())
-
-
-def anyone_wants(connection: Connection, queue: str) -> bool:
-    """Whether any admitted job of the queue waits for room."""
-    return bool(connection.execute(_ANYONE, {"queue": queue}).scalar_one())
 
 
 def _wanted(kind: str) -> ColumnElement[Any]:

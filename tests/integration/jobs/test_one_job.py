@@ -18,7 +18,7 @@ from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd
 from reelqueue.errors import DependencyUnavailable, ResultUnusable, StorageFull
 from reelqueue.store.tables import former_sessions, projects, renders, turns
 
-MOST_STATEMENTS = 46
+MOST_STATEMENTS = 47
 """One of them is the entry of the ledger."""
 
 

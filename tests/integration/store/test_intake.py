@@ -18,6 +18,7 @@ from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused, NotFou
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import is_id, new_id
 from reelqueue.store.assets import Assets
+from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
