@@ -46,6 +46,20 @@ def make_database(database_url: str) -> Iterator[Callable[[], Database]]:
 
 
 @pytest.fixture
+def more_databases() -> Iterator[Callable[[Database], Database]]:
+    """The same database again, with a pool of its own, as another process would have it."""
+    made: list[Database] = []
+
+    def again(database: Database) -> Database:
+        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
+        return made[-1]
+
+    yield again
+    for one in made:
+        one.dispose()
+
+
+@pytest.fixture
 def database(make_database: Callable[[], Database]) -> Database:
     return make_database()
 

@@ -15,7 +15,6 @@ from reelqueue.domain.jobs import EventType, JobError, Queue, Status
 from reelqueue.store import admission, continuing
 from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
-from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import jobs, messages, tenants
 
@@ -29,17 +28,8 @@ def database(module_database):
 
 
 @pytest.fixture
-def make_database(database):
-    """More databases on the one server, each with a pool of its own, as other processes would have."""
-    made = []
-
-    def make():
-        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.dispose()
+def make_database(more_databases, database):
+    return lambda: more_databases(database)
 
 
 @pytest.fixture
