@@ -31,8 +31,8 @@ SETTINGS: Final[dict[str, Any]] = {
         "max_connections": 200,
         "socket_timeout": 30,
         "socket_connect_timeout": 5,
+        # No `retry_on_timeout`: bells would then be published one by one, since no pipeline is repeated blindly.
         "socket_keepalive": True,
-        "retry_on_timeout": True,
     },
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,
