@@ -24,8 +24,11 @@ BIG_SHARE: Final = 0.6
 EACH: Final = 2
 
 _MAKE_TENANTS: Final = text("""
-INSERT INTO tenants (id, name, webhook_secret, has_waiting)
-SELECT 'ten_' || n, 'tenant ' || n, '\\x00', true FROM generate_series(1, :tenants) AS n
+WITH made AS (
+    INSERT INTO tenants (id, name, webhook_secret, has_waiting)
+    SELECT 'ten_' || n, 'tenant ' || n, '\\x00', true FROM generate_series(1, :tenants) AS n RETURNING id
+)
+INSERT INTO flows (tenant_id, customer, has_waiting) SELECT id, '', true FROM made
 """)
 _MAKE_JOBS: Final = text("""
 INSERT INTO jobs (id, tenant_id, instructions, billing)

@@ -49,7 +49,7 @@ def _token_columns() -> tuple[sa.Column[Any], ...]:
 
 def _job_columns() -> tuple[sa.Column[Any], ...]:
     return (
-        sa.Column("token_id", sa.Text(), sa.ForeignKey("upstream_tokens.id", name="fk_jobs_token_id_upstream_tokens")),
+        sa.Column("token_id", sa.Text(), nullable=True),
         sa.Column("slot", sa.Text(), nullable=True),
         sa.Column("slot_since", MOMENT, nullable=True),
         sa.Column("priority", sa.Integer(), server_default=sa.text("1"), nullable=False),

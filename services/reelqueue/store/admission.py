@@ -98,7 +98,7 @@ WITH turn AS MATERIALIZED (
                         AND CASE b.kind WHEN 'turn' THEN r.turns ELSE r.renders END <= 0)
                   ELSE s.source IS NULL OR EXISTS (
                       SELECT FROM spare WHERE spare.source = s.source AND spare.turns > 0) END
-            ORDER BY j.priority, j.id LIMIT greatest(0, s.most)) c) j
+            ORDER BY j.priority, j.id LIMIT greatest(0, s.most + 1) FOR UPDATE OF j SKIP LOCKED) c) j
 ), ranked AS MATERIALIZED (
     SELECT c.*, s.virtual_time + (c.n - 1) * s.expected_s / s.weight AS turn_at, s.expected_s
     FROM candidate c JOIN source s ON s.id = c.tenant_id WHERE c.n <= s.most
@@ -120,15 +120,12 @@ WITH turn AS MATERIALIZED (
         WHERE r.usable) e
 ), beginning AS MATERIALIZED (
     SELECT r.*, row_number() OVER (PARTITION BY source ORDER BY turn_at, id) AS place FROM ranked r WHERE bound IS NULL
-), placed AS (
+), chosen AS MATERIALIZED (
     SELECT id, tenant_id, customer, kind, bound AS token_id FROM staying
     UNION ALL
     SELECT b.id, b.tenant_id, b.customer, b.kind, slot.id
     FROM beginning b LEFT JOIN slot ON slot.source = b.source AND slot.place = b.place
     WHERE b.source IS NULL OR slot.id IS NOT NULL
-), chosen AS MATERIALIZED (
-    SELECT p.* FROM placed p JOIN jobs j ON j.id = p.id
-    WHERE j.dispatch = 'idle' AND j.admitted_at IS NULL FOR UPDATE OF j SKIP LOCKED
 ), rung AS (
     UPDATE jobs j SET dispatch = 'rung', bell_at = now(), bells = 1, admitted_at = now(), waiting = NULL,
         token_id = c.token_id, slot = CASE WHEN c.token_id IS NOT NULL THEN c.kind END,
@@ -147,18 +144,20 @@ WITH turn AS MATERIALIZED (
 ), flowed AS (
     UPDATE flows f SET
         virtual_time = f.virtual_time + k.turns * k.expected_s + k.renders,
-        stuck_at = CASE WHEN k.found THEN NULL ELSE clock_timestamp() END,
-        has_waiting = (
+        stuck_at = CASE WHEN k.found > 0 THEN NULL ELSE clock_timestamp() END,
+        has_waiting = k.found > k.turns + k.renders OR (
             SELECT w.id FROM jobs w WHERE w.tenant_id = f.tenant_id AND coalesce(w.customer, '') = f.customer
               AND w.dispatch = 'idle' AND w.admitted_at IS NULL AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))
             ORDER BY w.priority, w.id LIMIT 1) IS NOT NULL
     FROM (
         SELECT w.tenant_id, w.customer, coalesce(t.turns, 0) AS turns, coalesce(t.n - t.turns, 0) AS renders,
-               s.expected_s, EXISTS (
-                   SELECT FROM candidate c WHERE c.tenant_id = w.tenant_id AND c.customer = w.customer) AS found
+               s.expected_s, (
+                   SELECT count(*) FROM candidate c
+                   WHERE c.tenant_id = w.tenant_id AND c.customer = w.customer) AS found
         FROM flow w JOIN source s ON s.id = w.tenant_id
         LEFT JOIN taken t ON t.tenant_id = w.tenant_id AND t.customer = w.customer) k
     WHERE f.tenant_id = k.tenant_id AND f.customer = k.customer
+    RETURNING f.tenant_id, f.customer, f.has_waiting
 ), charged AS (
     UPDATE tenants t SET
         virtual_time = t.virtual_time + (k.turns * t.expected_s + k.renders) / t.weight,
@@ -171,9 +170,9 @@ WITH turn AS MATERIALIZED (
         SELECT s.id, s.most, s.source, coalesce(sum(t.n), 0) AS n, coalesce(sum(t.turns), 0) AS turns,
                coalesce(sum(t.n - t.turns), 0) AS renders, min(f.virtual_time) AS flow_time,
                s.most = :each AS below_cap,
-               (SELECT w.id FROM jobs w WHERE w.tenant_id = s.id AND w.dispatch = 'idle' AND w.admitted_at IS NULL
-                  AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))
-                ORDER BY coalesce(w.customer, ''), w.priority, w.id LIMIT 1) IS NOT NULL AS left_over
+               EXISTS (SELECT FROM flowed w WHERE w.tenant_id = s.id AND w.has_waiting) OR EXISTS (
+                   SELECT FROM flows w WHERE w.tenant_id = s.id AND w.has_waiting AND NOT EXISTS (
+                       SELECT FROM flow v WHERE v.tenant_id = s.id AND v.customer = w.customer)) AS left_over
         FROM source s
         LEFT JOIN taken t ON t.tenant_id = s.id
         LEFT JOIN flow f ON f.tenant_id = s.id AND f.customer = t.customer

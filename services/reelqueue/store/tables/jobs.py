@@ -73,8 +73,9 @@ jobs = Table(
     Column("dispatch", Text, nullable=False, server_default=text("'idle'")),
     Column("due_at", Moment, server_default=text("now()")),
     Column("admitted_at", Moment),
-    # What it occupies of its upstream token, from before its bell is rung.
-    Column("token_id", Text, ForeignKey("upstream_tokens.id")),
+    # What it occupies of its upstream token, from before its bell is rung. No foreign key: it is written by a statement
+    # that has just read the token, and a check of each would lock the row that all share.
+    Column("token_id", Text),
     Column("slot", Text),
     Column("slot_since", Moment),
     # The slot that it needs to go on and does not hold.
