@@ -59,7 +59,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
                 Status.CANCELED,
             }
         ),
-        Status.REQUIRES_INPUT: frozenset({Status.INSTRUCTING, Status.FAILED, Status.CANCELED}),
+        Status.REQUIRES_INPUT: frozenset({Status.INSTRUCTING, Status.RENDERING, Status.FAILED, Status.CANCELED}),
         Status.RENDERING: frozenset({Status.RENDERING, Status.SAVING, Status.FAILED, Status.CANCELED}),
         Status.SAVING: frozenset({Status.SAVING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
         Status.SUCCEEDED: frozenset(),
@@ -300,6 +300,8 @@ class Job:
     """How far each output is, in their order; empty before the first is known to have moved."""
     recovered: Recovered | None = None
     """What arrived after it had ended."""
+    late: bool = False
+    """It ended after its `finish_by`, or is live although that has passed. By the database's clock."""
 
     def export(self, index: int) -> Export:
         """How far the output at `index` (from 0) is."""

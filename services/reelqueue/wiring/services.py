@@ -46,6 +46,7 @@ from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.events import Events
 from reelqueue.store.health import Health
+from reelqueue.store.history import History
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.ledger import Ledger
@@ -212,7 +213,12 @@ class Services:
     @cached_property
     def sweep(self) -> Sweep:
         """Repairs."""
-        return Sweep(self.database)
+        return Sweep(self.database, self.history)
+
+    @cached_property
+    def history(self) -> History:
+        """What jobs took lately."""
+        return History(self.database)
 
     @cached_property
     def health(self) -> Health:
