@@ -140,6 +140,10 @@ class WaitingReason(enum.StrEnum):
 
     TURN = "its_turn"
     """Waits for a free worker, after others of its tenant and of other tenants."""
+    TENANT_CAP = "tenant_cap"
+    """As many jobs of its tenant are under way as may be at once."""
+    TOKEN_ROOM = "token_room"  # noqa: S105 - a reason
+    """Every upstream token that could carry it carries as many jobs as it may."""
     PROJECT = "project_busy"
     """Another job of the same project is not done: a project has one turn at a time."""
     UPSTREAM_BUSY = "upstream_rate_limited"
