@@ -42,6 +42,7 @@ class DeadlineExceeded(GatewayError):
     """`finish_by` passed between two turns: what was paid for by then is exported, the rest was not begun."""
 
     code = "deadline_exceeded"
+    retryable = True
     fix = "Retry the job: it goes on with the instruction that is next."
 
 
