@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, text
@@ -14,6 +15,7 @@ from reelqueue.store.engine import Database
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import jobs
 
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 MOST_COUNTED: Final = 10_000
 """Waiting jobs of a tenant that a place is counted among."""
 
@@ -43,10 +45,10 @@ SELECT (SELECT o.id FROM jobs o
        EXISTS (SELECT FROM recoveries w
                WHERE w.project_id = :project_id AND w.kind = 'turn' AND w.dispatch <> 'done') AS watched
 """)
-# The token of the job, else of its project; else the one that a new job would find, its tenant's own before the pool.
+# The token of the job, else of its project; else those that a new project could go to, now or after a pause.
 _TOKEN = text("""
 SELECT k.id, k.tenant_id IS NOT NULL AS own, k.health, k.max_turns, k.user_id,
-       CASE WHEN k.health = 'cooling' THEN k.cooling_until END AS cooling_until,
+       CASE WHEN k.health = 'cooling' AND k.cooling_until > now() THEN k.cooling_until END AS cooling_until,
        (SELECT count(*) FROM jobs s WHERE s.token_id = k.id AND s.slot = 'turn') AS turns_in_use
 FROM upstream_tokens k
 WHERE (k.id = coalesce(CAST(:token_id AS text), (SELECT p.token_id FROM projects p WHERE p.id = :project_id)))
@@ -110,11 +112,17 @@ def _place(connection: Connection, job: Job) -> int | None:
 
 
 def _token(connection: Connection, job: Job) -> TokenFacts | None:
-    """The token with room and without a pause, if one of those that could be used has both; else the nearest to it."""
+    """The token that decides: of those in question the nearest to taking the job.
+
+    A tenant's own come before the pool, if one of them can be used; those that rest only where all do.
+    """
     parameters = {"token_id": job.token_id, "project_id": job.project_id, "tenant_id": job.tenant_id}
     found = [_token_facts(row) for row in connection.execute(_TOKEN, parameters).mappings()]
-    found.sort(key=lambda one: (one.cooling_until is not None, one.full, not one.own))
-    return found[0] if found else None
+    awake = [one for one in found if one.cooling_until is None]
+    if not awake:
+        return min(found, key=lambda one: one.cooling_until or NEVER, default=None)
+    source = [one for one in awake if one.own] or awake
+    return min(source, key=lambda one: one.full)
 
 
 def _token_facts(row: RowMapping) -> TokenFacts:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, null, or_, select
+from sqlalchemy import Column, ColumnElement, and_, case, exists, func, literal, null, or_, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from reelqueue.domain.jobs import Job, WaitingReason
 from reelqueue.domain.tokens import TokenHealth
@@ -50,7 +51,7 @@ def _tenant_is_full(tenant_id: str) -> ColumnElement[bool]:
 
 
 def _tokens_are_full(tenant_id: str) -> ColumnElement[bool]:
-    """Whether there are tokens that could be used, and none with room for a turn."""
+    """Whether there are tokens that a new project could go to, and none of them with room for a turn."""
     carried = jobs.alias("carried")
     in_use = (
         select(func.count())
@@ -59,9 +60,17 @@ def _tokens_are_full(tenant_id: str) -> ColumnElement[bool]:
         .correlate(upstream_tokens)
         .scalar_subquery()
     )
-    usable = (
-        or_(_K.tenant_id == tenant_id, _K.tenant_id.is_(None)),
-        _K.removed_at.is_(None),
-        _K.health.in_([TokenHealth.OK, TokenHealth.COOLING]),
-    )
-    return and_(exists().where(*usable), ~exists().where(*usable, in_use < _K.max_turns))
+    open_ = _open_to(tenant_id)
+    return and_(exists().where(open_), ~exists().where(open_, in_use < _K.max_turns))
+
+
+def _open_to(tenant_id: str) -> ColumnElement[bool]:
+    """The tokens that a tenant's new projects go to: its own if one of these can be used, else the pool's."""
+    own = upstream_tokens.alias("own")
+    has_own = exists().where(own.c.tenant_id == tenant_id, _usable(own.c))
+    return and_(_usable(_K), or_(_K.tenant_id == tenant_id, and_(_K.tenant_id.is_(None), ~has_own)))
+
+
+def _usable(token: ReadOnlyColumnCollection[str, Column[Any]]) -> ColumnElement[bool]:
+    cooled = and_(token.health == TokenHealth.COOLING, token.cooling_until <= func.now())
+    return and_(token.removed_at.is_(None), or_(token.health == TokenHealth.OK, cooled))

@@ -87,9 +87,11 @@ def test_late_is_what_ended_or_is_live_after_its_time(board, database, tenant):
         for name, status, finish_by in (
             ("live in time", Status.RENDERING, in_s(60)),
             ("live and late", Status.RENDERING, in_s(-1)),
-            ("ended in time", Status.SUCCEEDED, in_s(60)),
+            ("ended before it", Status.SUCCEEDED, in_s(60)),
             ("ended late", Status.SUCCEEDED, in_s(-1)),
             ("at any time", Status.SUCCEEDED, None),
         )
     }
     assert {name for name, late in seen.items() if late} == {"live and late", "ended late"}
+    long_ago = board.job(tenant, Status.SUCCEEDED, finish_by=in_s(-1), finished_at=in_s(-2))
+    assert not Jobs(database).find(tenant, long_ago).late

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, insert, update
 
@@ -88,7 +90,8 @@ def test_ones_own_token_tells_its_figures(board, facts, database, tenant):
 
 
 def test_the_pools_token_tells_only_what_concerns_the_job(board, facts, database, tenant, other_tenant):
-    shared = board.upstream_token(None, max_turns=1, health="cooling", cooling_until=func.now(), user_id="pool")
+    until = func.now() + timedelta(minutes=1)
+    shared = board.upstream_token(None, max_turns=1, health="cooling", cooling_until=until, user_id="pool")
     board.upstream_token(other_tenant)
     board.job(other_tenant, Status.INSTRUCTING, token_id=shared, slot="turn", slot_since=func.now())
     found = facts.of(tenant, board.job(tenant)).token
@@ -106,6 +109,20 @@ def test_the_token_with_room_is_the_one_that_matters_and_a_project_has_its_own(b
     assert facts.of(tenant, bound).token.id == full
     admitted = board.job(tenant, Status.INSTRUCTING, token_id=full)
     assert facts.of(tenant, admitted).token.id == full
+
+
+def test_ones_own_comes_before_the_pool_and_whoever_rests_comes_last(board, facts, tenant):
+    later, sooner = (func.now() + timedelta(minutes=n) for n in (9, 3))
+    job_id = board.job(tenant)
+    assert facts.of(tenant, job_id).token is None
+    board.upstream_token(None, health="cooling", cooling_until=later)
+    resting = board.upstream_token(tenant, health="cooling", cooling_until=sooner)
+    found = facts.of(tenant, job_id).token
+    assert (found.id, found.cooling_until is not None) == (resting, True)
+    board.upstream_token(None)
+    assert (facts.of(tenant, job_id).token.own, facts.of(tenant, job_id).token.cooling_until) == (False, None)
+    full = board.upstream_token(tenant, max_turns=0)
+    assert facts.of(tenant, job_id).token.id == full
 
 
 def test_all_of_it_is_of_one_moment(board, facts, database, tenant):

@@ -13,7 +13,7 @@ from reelqueue.store.jobs import Jobs
 from reelqueue.store.room import room_of
 from reelqueue.store.rows import WORKER_LOST
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import jobs, tenants, workers
+from reelqueue.store.tables import jobs, tenants, upstream_tokens, workers
 
 LIVE = [status for status in Status if not status.is_final]
 SINCE = "2026-01-01T00:00:00Z"
@@ -95,6 +95,16 @@ def test_where_every_token_is_full_new_jobs_wait_for_room(board, shown, tenant, 
     board.job(tenant, Status.INSTRUCTING, token_id=mine, slot="turn", slot_since=func.now())
     assert shown(tenant, waits).reason is WaitingReason.TOKEN_ROOM
     board.upstream_token(tenant)
+    assert shown(tenant, waits).reason is WaitingReason.TURN
+
+
+def test_the_pool_helps_only_those_without_a_token_of_their_own(board, shown, tenant):
+    board.upstream_token(None)
+    mine = board.upstream_token(tenant, max_turns=0)
+    waits = board.job(tenant)
+    assert shown(tenant, waits).reason is WaitingReason.TOKEN_ROOM
+    with board.database.statement() as connection:
+        connection.execute(update(upstream_tokens).where(upstream_tokens.c.id == mine).values(health="blocked"))
     assert shown(tenant, waits).reason is WaitingReason.TURN
 
 
