@@ -26,8 +26,9 @@ class TokenFacts:
     own: bool
     id: str | None = None
     full: bool = False
-    turns_in_use: int | None = None
-    max_turns: int | None = None
+    slots_in_use: int | None = None
+    """Of the kind that the job needs next: those for turns, or those for exports."""
+    max_slots: int | None = None
     cooling_until: datetime | None = None
     health: str = "ok"
     user_id: str | None = None

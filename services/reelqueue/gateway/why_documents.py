@@ -68,8 +68,8 @@ def _figures(facts: Facts) -> dict[str, Any]:
             "id": token.id,
             "own": token.own,
             "full": token.full,
-            "turns_in_use": token.turns_in_use,
-            "max_turns": token.max_turns,
+            "slots_in_use": token.slots_in_use,
+            "max_slots": token.max_slots,
             "cooling_until": _moment(token.cooling_until),
         },
         "breaker": None

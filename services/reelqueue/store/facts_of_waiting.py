@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, RowMapping, select, text
 
-from reelqueue.domain.jobs import Job
+from reelqueue.domain.jobs import Job, Status
 from reelqueue.domain.why import BreakerFacts, Facts, TokenFacts
 from reelqueue.errors import NotFound
 from reelqueue.store.engine import Database
+from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import jobs
 
@@ -32,7 +33,7 @@ FROM tenants t WHERE t.id = :tenant_id
 # Over the limit the place is not known; a count of a million rows would cost more than it tells.
 _PLACE = text("""
 SELECT count(*) AS looked_at,
-       count(*) FILTER (WHERE w.customer IS NOT DISTINCT FROM CAST(:customer AS text)
+       count(*) FILTER (WHERE coalesce(w.customer, '') = CAST(:customer AS text)
                           AND (w.priority, w.id) < (:rank, :id)) AS place
 FROM (SELECT customer, priority, id FROM jobs
       WHERE tenant_id = :tenant_id AND dispatch = 'idle' AND admitted_at IS NULL LIMIT :most) w
@@ -45,17 +46,18 @@ SELECT (SELECT o.id FROM jobs o
        EXISTS (SELECT FROM recoveries w
                WHERE w.project_id = :project_id AND w.kind = 'turn' AND w.dispatch <> 'done') AS watched
 """)
+_BOUND = """coalesce(CAST(:token_id AS text), (
+    SELECT p.token_id FROM projects p
+    WHERE p.id = :project_id AND (p.state = 'ready' OR CAST(:version AS integer) IS NOT NULL)))"""
 # The token of the job, else of its project; else those that a new project could go to, now or after a pause.
-_TOKEN = text("""
-SELECT k.id, k.tenant_id IS NOT NULL AS own, k.health, k.max_turns, k.user_id,
-       CASE WHEN k.health = 'cooling' AND k.cooling_until > now() THEN k.cooling_until END AS cooling_until,
-       (SELECT count(*) FROM jobs s WHERE s.token_id = k.id AND s.slot = 'turn') AS turns_in_use
+_TOKEN = text(f"""
+SELECT k.id, k.tenant_id IS NOT NULL AS own, k.health, k.user_id,
+       CASE WHEN {COOLING} THEN k.cooling_until END AS cooling_until,
+       k.max_turns, {TURNS_FREE} AS turns_free, k.max_renders, {RENDERS_FREE} AS renders_free
 FROM upstream_tokens k
-WHERE (k.id = coalesce(CAST(:token_id AS text), (SELECT p.token_id FROM projects p WHERE p.id = :project_id)))
-   OR (coalesce(CAST(:token_id AS text), (SELECT p.token_id FROM projects p WHERE p.id = :project_id)) IS NULL
-       AND (k.tenant_id = :tenant_id OR k.tenant_id IS NULL) AND k.removed_at IS NULL
-       AND k.health IN ('ok', 'cooling'))
-""")
+WHERE k.id = {_BOUND}
+   OR ({_BOUND} IS NULL AND (k.tenant_id = :tenant_id OR k.tenant_id IS NULL) AND ({USABLE} OR {COOLING}))
+""")  # noqa: S608 - the conditions are ours
 
 
 class WaitingFacts:
@@ -102,7 +104,7 @@ def _facts(connection: Connection, row: RowMapping, job: Job) -> Facts:
 def _place(connection: Connection, job: Job) -> int | None:
     parameters: Mapping[str, Any] = {
         "tenant_id": job.tenant_id,
-        "customer": job.customer,
+        "customer": job.customer or "",
         "rank": job.priority.rank,
         "id": job.id,
         "most": MOST_COUNTED,
@@ -116,8 +118,15 @@ def _token(connection: Connection, job: Job) -> TokenFacts | None:
 
     A tenant's own come before the pool, if one of them can be used; those that rest only where all do.
     """
-    parameters = {"token_id": job.token_id, "project_id": job.project_id, "tenant_id": job.tenant_id}
-    found = [_token_facts(row) for row in connection.execute(_TOKEN, parameters).mappings()]
+    parameters = {
+        "token_id": job.token_id,
+        "project_id": job.project_id,
+        "version": job.version,
+        "tenant_id": job.tenant_id,
+    }
+    exports = job.status in (Status.RENDERING, Status.SAVING) or job.instruction_index >= len(job.instructions)
+    kind: Literal["turn", "render"] = "render" if exports else "turn"
+    found = [_token_facts(row, kind) for row in connection.execute(_TOKEN, parameters).mappings()]
     awake = [one for one in found if one.cooling_until is None]
     if not awake:
         return min(found, key=lambda one: one.cooling_until or NEVER, default=None)
@@ -125,14 +134,14 @@ def _token(connection: Connection, job: Job) -> TokenFacts | None:
     return min(source, key=lambda one: one.full)
 
 
-def _token_facts(row: RowMapping) -> TokenFacts:
-    own = row["own"]
+def _token_facts(row: RowMapping, kind: Literal["turn", "render"]) -> TokenFacts:
+    own, free, most = row["own"], row[f"{kind}s_free"], row[f"max_{kind}s"]
     return TokenFacts(
         own=own,
         id=row["id"] if own else None,
-        full=row["turns_in_use"] >= row["max_turns"],
-        turns_in_use=row["turns_in_use"] if own else None,
-        max_turns=row["max_turns"] if own else None,
+        full=free == 0,
+        slots_in_use=most - free if own else None,
+        max_slots=most if own else None,
         cooling_until=row["cooling_until"],
         health=row["health"],
         user_id=row["user_id"] if own else None,

@@ -1,34 +1,50 @@
-"""Whether a new job finds room: under its tenant's cap, and on the upstream tokens. True at the moment it is read."""
+"""What a new job waits for: room under its tenant's cap, or on a token. True at the moment it is read."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Column, ColumnElement, and_, case, exists, func, literal, null, or_, select
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy import TextClause, text
 
 from reelqueue.domain.jobs import Job, WaitingReason
-from reelqueue.domain.tokens import TokenHealth
-from reelqueue.store.tables import jobs, tenants, upstream_tokens
+from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
 
-_K = upstream_tokens.c
+_NEEDED: Final = f"""CASE WHEN jobs.instruction_index >= jsonb_array_length(jobs.instructions)
+    THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
+_FULL: Final = WaitingReason.TOKEN_ROOM.value
+_RESTS: Final = WaitingReason.UPSTREAM_BUSY.value
 
 
-def room_of(tenant_id: str) -> ColumnElement[Any]:
-    """A column of a statement over one tenant's jobs: what a new job waits for, as a `WaitingReason`, or null.
+def _source(whose: str) -> str:
+    """The reason that the tokens of one owner give, if any of them can be used."""
+    return f"""
+    WHEN EXISTS (SELECT FROM upstream_tokens k WHERE {whose} AND {USABLE}) THEN CASE
+        WHEN NOT EXISTS (SELECT FROM upstream_tokens k WHERE {whose} AND {USABLE} AND {TURNS_FREE} > 0)
+        THEN '{_FULL}' END"""  # noqa: S608 - the words are ours
 
-    It names no column of the job behind its condition, so that the database finds it out once a statement, however
-    long the list, and not at all where no job waits for its turn.
-    """
-    found = case(
-        (_tenant_is_full(tenant_id), literal(WaitingReason.TENANT_CAP.value)),
-        (_tokens_are_full(tenant_id), literal(WaitingReason.TOKEN_ROOM.value)),
-        else_=null(),
-    )
-    return case(
-        (and_(jobs.c.dispatch == "idle", jobs.c.admitted_at.is_(None)), select(found).scalar_subquery()), else_=null()
-    ).label("room")
+
+# Each subquery but that of a project's token names no column of the job: the database answers it once a statement,
+# however long the list, and not at all where no job waits for its turn.
+_ROOM: Final = f"""
+CASE WHEN jobs.dispatch = 'idle' AND jobs.admitted_at IS NULL THEN CASE
+    WHEN (SELECT count(*) FROM jobs r
+          WHERE r.tenant_id = :room_of AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
+        >= (SELECT t.max_running FROM tenants t WHERE t.id = :room_of) THEN '{WaitingReason.TENANT_CAP.value}'
+    WHEN jobs.project_id IS NOT NULL AND EXISTS (
+        SELECT FROM projects p WHERE p.id = jobs.project_id AND p.token_id IS NOT NULL
+          AND (p.state = 'ready' OR jobs.version IS NOT NULL))
+    THEN (SELECT CASE WHEN {COOLING} THEN '{_RESTS}' WHEN {_NEEDED} = 0 THEN '{_FULL}' END
+          FROM upstream_tokens k JOIN projects p ON p.token_id = k.id WHERE p.id = jobs.project_id)
+    {_source("k.tenant_id = :room_of")}
+    {_source("k.tenant_id IS NULL")}
+    WHEN EXISTS (SELECT FROM upstream_tokens k WHERE (k.tenant_id = :room_of OR k.tenant_id IS NULL) AND {COOLING})
+    THEN '{_RESTS}' END END AS room"""  # noqa: S608 - the words are ours
+
+
+def room_of(tenant_id: str) -> TextClause:
+    """A column of a statement over one tenant's jobs: what a new job waits for, as a `WaitingReason`, or null."""
+    return text(_ROOM).bindparams(room_of=tenant_id)
 
 
 def waiting_for_room(job: Job, room: str | None) -> Job:
@@ -36,41 +52,3 @@ def waiting_for_room(job: Job, room: str | None) -> Job:
     if room is None or job.waiting is None or job.waiting.reason is not WaitingReason.TURN:
         return job
     return replace(job, waiting=replace(job.waiting, reason=WaitingReason(room)))
-
-
-def _tenant_is_full(tenant_id: str) -> ColumnElement[bool]:
-    running = jobs.alias("running")
-    count = (
-        select(func.count())
-        .select_from(running)
-        .where(running.c.tenant_id == tenant_id, running.c.admitted_at.is_not(None), running.c.dispatch != "done")
-        .scalar_subquery()
-    )
-    cap = select(tenants.c.max_running).where(tenants.c.id == tenant_id).scalar_subquery()
-    return count >= cap
-
-
-def _tokens_are_full(tenant_id: str) -> ColumnElement[bool]:
-    """Whether there are tokens that a new project could go to, and none of them with room for a turn."""
-    carried = jobs.alias("carried")
-    in_use = (
-        select(func.count())
-        .select_from(carried)
-        .where(carried.c.token_id == _K.id, carried.c.slot == "turn")
-        .correlate(upstream_tokens)
-        .scalar_subquery()
-    )
-    open_ = _open_to(tenant_id)
-    return and_(exists().where(open_), ~exists().where(open_, in_use < _K.max_turns))
-
-
-def _open_to(tenant_id: str) -> ColumnElement[bool]:
-    """The tokens that a tenant's new projects go to: its own if one of these can be used, else the pool's."""
-    own = upstream_tokens.alias("own")
-    has_own = exists().where(own.c.tenant_id == tenant_id, _usable(own.c))
-    return and_(_usable(_K), or_(_K.tenant_id == tenant_id, and_(_K.tenant_id.is_(None), ~has_own)))
-
-
-def _usable(token: ReadOnlyColumnCollection[str, Column[Any]]) -> ColumnElement[bool]:
-    cooled = and_(token.health == TokenHealth.COOLING, token.cooling_until <= func.now())
-    return and_(token.removed_at.is_(None), or_(token.health == TokenHealth.OK, cooled))

@@ -195,7 +195,8 @@ def _for_a_worker(row: RowMapping) -> Waiting:
     question = question_from(row["question"])
     if question is not None:
         return Waiting(reason=WaitingReason.ANSWER, since=question.asked_at, until=question.until)
-    return Waiting(reason=WaitingReason.TURN, since=since)
+    reason = WaitingReason.TURN if row["wants"] is None else WaitingReason.TOKEN_ROOM
+    return Waiting(reason=reason, since=since)
 
 
 def _recovered(value: Mapping[str, Any] | None) -> Recovered | None:

@@ -23,8 +23,11 @@ def facts(database):
 
 def project(database, owner, token_id=None):
     project_id = new_id("project")
+    row = {"id": project_id, "tenant_id": owner, "state": "new"}
+    if token_id is not None:
+        row |= {"state": "ready", "session_id": project_id, "token_id": token_id}
     with database.statement() as connection:
-        connection.execute(insert(projects).values(id=project_id, tenant_id=owner, state="new", token_id=token_id))
+        connection.execute(insert(projects).values(**row))
     return project_id
 
 
@@ -86,7 +89,7 @@ def test_ones_own_token_tells_its_figures(board, facts, database, tenant):
     mine = board.upstream_token(tenant, max_turns=1, user_id="me")
     board.job(tenant, Status.INSTRUCTING, token_id=mine, slot="turn", slot_since=func.now())
     found = facts.of(tenant, board.job(tenant)).token
-    assert (found.id, found.own, found.full, found.turns_in_use, found.max_turns) == (mine, True, True, 1, 1)
+    assert (found.id, found.own, found.full, found.slots_in_use, found.max_slots) == (mine, True, True, 1, 1)
 
 
 def test_the_pools_token_tells_only_what_concerns_the_job(board, facts, database, tenant, other_tenant):
@@ -95,7 +98,7 @@ def test_the_pools_token_tells_only_what_concerns_the_job(board, facts, database
     board.upstream_token(other_tenant)
     board.job(other_tenant, Status.INSTRUCTING, token_id=shared, slot="turn", slot_since=func.now())
     found = facts.of(tenant, board.job(tenant)).token
-    assert (found.id, found.own, found.turns_in_use, found.max_turns, found.user_id) == (None, False, None, None, None)
+    assert (found.id, found.own, found.slots_in_use, found.max_slots, found.user_id) == (None, False, None, None, None)
     assert found.full
     assert found.cooling_until is not None
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from reelqueue.domain.intake import JobFilter
 from reelqueue.domain.jobs import Status, WaitingReason
+from reelqueue.kit.ids import new_id
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.room import room_of
 from reelqueue.store.rows import WORKER_LOST
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import jobs, tenants, upstream_tokens, workers
+from reelqueue.store.tables import jobs, projects, tenants, upstream_tokens, workers
 
 LIVE = [status for status in Status if not status.is_final]
 SINCE = "2026-01-01T00:00:00Z"
@@ -106,6 +108,34 @@ def test_the_pool_helps_only_those_without_a_token_of_their_own(board, shown, te
     with board.database.statement() as connection:
         connection.execute(update(upstream_tokens).where(upstream_tokens.c.id == mine).values(health="blocked"))
     assert shown(tenant, waits).reason is WaitingReason.TURN
+
+
+def test_a_project_has_its_own_token_and_an_export_room_of_its_own(board, shown, tenant):
+    board.upstream_token(tenant)
+    bound = board.upstream_token(tenant, max_turns=0)
+    project_id = new_id("project")
+    row = {"id": project_id, "tenant_id": tenant, "state": "ready", "session_id": project_id, "token_id": bound}
+    with board.database.statement() as connection:
+        connection.execute(insert(projects).values(**row))
+    assert shown(tenant, board.job(tenant, project_id=project_id)).reason is WaitingReason.TOKEN_ROOM
+    export = {"project_id": project_id, "version": 1, "instructions": []}
+    assert shown(tenant, board.job(tenant, **export)).reason is WaitingReason.TURN
+
+
+def test_while_every_token_rests_so_do_new_jobs(board, shown, tenant):
+    token = board.upstream_token(tenant, health="cooling", cooling_until=func.now() + timedelta(minutes=1))
+    waits = board.job(tenant)
+    assert shown(tenant, waits).reason is WaitingReason.UPSTREAM_BUSY
+    with board.database.statement() as connection:
+        mine = update(upstream_tokens).where(upstream_tokens.c.id == token)
+        connection.execute(mine.values(cooling_until=func.now()))
+    assert shown(tenant, waits).reason is WaitingReason.TURN
+
+
+def test_whoever_was_taken_up_and_needs_room_again_says_so(board, shown, tenant):
+    token = board.upstream_token(tenant)
+    waits = board.job(tenant, Status.RENDERING, token_id=token, wants="render")
+    assert shown(tenant, waits).reason is WaitingReason.TOKEN_ROOM
 
 
 def test_without_any_token_the_job_is_taken_up_and_says_so_itself(board, shown, tenant):

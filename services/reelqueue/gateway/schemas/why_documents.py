@@ -32,8 +32,8 @@ class WhyToken(Document):
     id: str | None
     own: bool
     full: bool = Field(description="It carries as many jobs as it may.")
-    turns_in_use: int | None
-    max_turns: int | None
+    slots_in_use: int | None = Field(description="For turns, or for exports if that is what the job needs next.")
+    max_slots: int | None
     cooling_until: Moment | None
 
 
