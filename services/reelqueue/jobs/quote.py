@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from reelqueue.domain.estimates import Size
@@ -48,7 +49,12 @@ class JobQuote:
         """
         self._submission.check_whole(tenant_id, draft, files)
         with ThreadPoolExecutor(FETCHES_AT_ONCE, thread_name_prefix="quote-input") as pool:
-            listed = list(pool.map(lambda place: self._input(tenant_id, draft, place), range(len(draft.inputs))))
+            # Each in a copy of the caller's context: on whose behalf it works is said there.
+            looks = [
+                pool.submit(copy_context().run, self._input, tenant_id, draft, place)
+                for place in range(len(draft.inputs))
+            ]
+            listed = [look.result() for look in looks]
         uploaded = (InputQuote(repairs=tuple(file.repairs)) for file in files)
         size = Size(turns=len(draft.instructions), exports=bool(draft.outputs))
         figures = quote(
