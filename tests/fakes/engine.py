@@ -16,6 +16,7 @@ from typing import Any
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim, ClaimLost
+from reelqueue.domain.estimates import ONE_TURN, UNKNOWN, Estimates, Size
 from reelqueue.domain.jobs import Billing, EventType, Job, JobInput, Status
 from reelqueue.domain.outputs import Output, Result
 from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
@@ -30,6 +31,18 @@ TENANT = "ten_00000000000000000000000001"
 JOB = "job_00000000000000000000000001"
 WORKER = "wrk_00000000000000000000000001"
 TOKEN = "tok_00000000000000000000000001"
+
+
+class MemoryHistory:
+    """What jobs took lately: nothing is known, unless a test says so."""
+
+    def __init__(self) -> None:
+        self.estimates = UNKNOWN
+        self.asked: list[tuple[str, Size]] = []
+
+    def of(self, tenant_id: str, size: Size = ONE_TURN) -> Estimates:
+        self.asked.append((tenant_id, size))
+        return self.estimates
 
 
 class HandClock:

@@ -14,7 +14,17 @@ from reelqueue.domain.jobs import Status, queue_of
 from reelqueue.kit.ids import new_id
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database, make_engine
-from reelqueue.store.tables import job_events, job_inputs, jobs, messages, metadata, tenants, turns, workers
+from reelqueue.store.tables import (
+    job_events,
+    job_inputs,
+    jobs,
+    messages,
+    metadata,
+    tenants,
+    turns,
+    upstream_tokens,
+    workers,
+)
 
 ERROR = {"code": "x", "message": "x", "blame": "upstream", "retryable": False, "spent": None, "fix": "x"}
 RESULT = {
@@ -77,6 +87,14 @@ class JobRows:
             )
             connection.execute(_FLOW, {"tenant": tenant_id, "customer": changes.get("customer") or ""})
         return job_id
+
+    def upstream_token(self, owner: str | None, **values: Any) -> str:
+        """A token of a tenant's, or of the pool's. Its secret is none."""
+        token_id = new_id("upstream_token")
+        row = {"id": token_id, "tenant_id": owner, "label": "x", "kind": "supplied", "secret": b"x"}
+        with self.database.statement() as connection:
+            connection.execute(insert(upstream_tokens).values(**row, fingerprint=token_id.encode(), **values))
+        return token_id
 
     def many(self, tenant_id: str, count: int, first: int = 0) -> None:
         """That many new jobs, without events, and the tenant's flag."""

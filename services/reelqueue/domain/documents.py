@@ -52,6 +52,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "start_by": None if job.start_by is None else rfc3339(job.start_by),
         "finish_by": None if job.finish_by is None else rfc3339(job.finish_by),
+        "late": job.late,
         "cancel_requested_at": None if job.cancel_requested_at is None else rfc3339(job.cancel_requested_at),
         "created_at": rfc3339(job.created_at),
         "started_at": None if job.started_at is None else rfc3339(job.started_at),

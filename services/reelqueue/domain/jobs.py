@@ -59,7 +59,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
                 Status.CANCELED,
             }
         ),
-        Status.REQUIRES_INPUT: frozenset({Status.INSTRUCTING, Status.FAILED, Status.CANCELED}),
+        Status.REQUIRES_INPUT: frozenset({Status.INSTRUCTING, Status.RENDERING, Status.FAILED, Status.CANCELED}),
         Status.RENDERING: frozenset({Status.RENDERING, Status.SAVING, Status.FAILED, Status.CANCELED}),
         Status.SAVING: frozenset({Status.SAVING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
         Status.SUCCEEDED: frozenset(),
@@ -140,6 +140,10 @@ class WaitingReason(enum.StrEnum):
 
     TURN = "its_turn"
     """Waits for a free worker, after others of its tenant and of other tenants."""
+    TENANT_CAP = "tenant_cap"
+    """As many jobs of its tenant are under way as may be at once."""
+    TOKEN_ROOM = "token_room"  # noqa: S105 - a reason
+    """Every upstream token that could carry it carries as many jobs as it may."""
     PROJECT = "project_busy"
     """Another job of the same project is not done: a project has one turn at a time."""
     UPSTREAM_BUSY = "upstream_rate_limited"
@@ -300,6 +304,8 @@ class Job:
     """How far each output is, in their order; empty before the first is known to have moved."""
     recovered: Recovered | None = None
     """What arrived after it had ended."""
+    late: bool = False
+    """It ended after its `finish_by`, or is live although that has passed. By the database's clock."""
 
     def export(self, index: int) -> Export:
         """How far the output at `index` (from 0) is."""

@@ -13,10 +13,13 @@ from reelqueue.domain.credits import Booking
 from reelqueue.domain.jobs import Job
 from reelqueue.domain.recovered import RecoveredFile, RecoveryKind
 from reelqueue.domain.versions import NewVersion
-from reelqueue.errors import DeadlineExceeded, RenderTimedOut
+from reelqueue.errors import DeadlineExceeded, DeadlineUnreachable, RenderTimedOut
 
-GIVEN_UP_EARLY: Final = (DeadlineExceeded.code, RenderTimedOut.code)
-"""The errors of jobs that failed because time was over, and not because the work had failed."""
+GIVEN_UP_EARLY: Final = (DeadlineExceeded.code, DeadlineUnreachable.code, RenderTimedOut.code)
+"""The errors of jobs that failed because time was over, and not because the work had failed.
+
+A deadline ends no job for which anything runs upstream; whoever changes that finds what was paid for watched.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

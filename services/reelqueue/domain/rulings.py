@@ -72,10 +72,12 @@ def _move(job: Job, to: Status, learned: Learned, data: Mapping[str, Any]) -> Ch
     if learned.progress is None and percent is not None:
         learned = replace(learned, progress=max(percent, job.progress))
     same_hands = queue_of(to) is queue_of(job.status)
+    # A job that waits for its owner holds nothing: not on going there, and not before it has been given room again.
+    asked = Status.REQUIRES_INPUT in (job.status, to)
     return Change(
         origin=job.status,
         to=to,
-        hold="end" if to.is_final else "keep" if same_hands and to is not Status.REQUIRES_INPUT else "release",
+        hold="end" if to.is_final else "keep" if same_hands and not asked else "release",
         due_s=None if to is Status.REQUIRES_INPUT else 0.0,
         learned=learned,
         event=EVENT_OF[to],

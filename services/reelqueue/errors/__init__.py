@@ -57,7 +57,8 @@
         ├── DependencyUnavailable      503  the database does not answer
         ├── RepairsUnavailable         503  too many pictures to repair at once
         ├── StorageFull                507
-        ├── DeadlineExceeded                finish_by passed
+        ├── DeadlineExceeded                finish_by passed between two turns
+        ├── DeadlineUnreachable             start_by or finish_by cannot be met; nothing spent
         ├── NoUpstreamToken                 no usable token for this tenant
         ├── Poisoned                        three claims ended without progress
         └── InternalError              500  a bug
@@ -109,6 +110,7 @@ from reelqueue.errors.caller import (
 from reelqueue.errors.catalog import class_of_code, every_class
 from reelqueue.errors.gateway import (
     DeadlineExceeded,
+    DeadlineUnreachable,
     DependencyUnavailable,
     GatewayError,
     InternalError,
@@ -159,6 +161,7 @@ __all__ = [
     "CreditsExhausted",
     "CursorInvalid",
     "DeadlineExceeded",
+    "DeadlineUnreachable",
     "DependencyUnavailable",
     "DestinationNotAllowed",
     "ExportNotAllowed",

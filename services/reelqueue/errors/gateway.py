@@ -39,10 +39,18 @@ class StorageFull(GatewayError):
 
 
 class DeadlineExceeded(GatewayError):
-    """The job did not finish by its `finish_by`."""
+    """`finish_by` passed between two turns: what was paid for by then is exported, the rest was not begun."""
 
     code = "deadline_exceeded"
-    fix = "Submit again with a later `finish_by`."
+    retryable = True
+    fix = "Retry the job: it goes on with the instruction that is next."
+
+
+class DeadlineUnreachable(GatewayError):
+    """The job could not meet its `start_by` or `finish_by`; it was given up before it cost anything."""
+
+    code = "deadline_unreachable"
+    fix = "Submit again with a later time; `POST /v1/jobs:quote` says which is within reach."
 
 
 class NoUpstreamToken(GatewayError):

@@ -31,8 +31,10 @@ from reelqueue.gateway.routes import (
     health,
     jobs,
     projects,
+    quote,
     results,
     webhook_endpoints,
+    why,
 )
 from reelqueue.gateway.routes import credits as credit_routes
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
@@ -41,12 +43,14 @@ from reelqueue.jobs.batches import Batching
 from reelqueue.jobs.keep_assets import AssetKeeping
 from reelqueue.jobs.project_exports import ProjectExports
 from reelqueue.jobs.project_messages import ProjectMessages
+from reelqueue.jobs.quote import JobQuote
 from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
-API: Final = (jobs, answers, events, results, projects, batches, assets, webhook_endpoints, credit_routes, health)
+_JOBS: Final = (jobs, quote, why, answers, events, results)
+API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, credit_routes, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
@@ -118,6 +122,7 @@ def build_gateway(services: GatewayServices) -> Gateway:
             cancels=services.jobs,
             shelf=shelf,
         ),
+        quoting=JobQuote(submission, services.history, services.clock),
         retrying=JobRetry(intake=services.intake, assets=services.assets, past=services.past_jobs),
         accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),

@@ -21,6 +21,7 @@ from reelqueue.jobs.keep_assets import AssetKeeping
 from reelqueue.jobs.project_exports import ProjectExports
 from reelqueue.jobs.project_messages import ProjectMessages
 from reelqueue.jobs.project_views import ProjectViews
+from reelqueue.jobs.quote import JobQuote
 from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.submit import JobSubmission
 
@@ -39,6 +40,7 @@ class Gateway:
     hub: Hub
     submission: JobSubmission
     retrying: JobRetry
+    quoting: JobQuote
     project_exports: ProjectExports
     project_messages: ProjectMessages
     project_views: ProjectViews

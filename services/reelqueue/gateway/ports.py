@@ -15,12 +15,14 @@ from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
 from reelqueue.domain.versions import DraftVersion
+from reelqueue.domain.why import Why
 from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
+from reelqueue.jobs.ports import HistoryStore
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.metrics import Metrics
@@ -99,6 +101,14 @@ class CreditsReader(Protocol):
 
     def read(self, tenant_id: str) -> Credits:
         """As of now. Raises what the balance call raises."""
+        ...
+
+
+class WhyReader(Protocol):
+    """Knows why jobs wait."""
+
+    def read(self, tenant_id: str, job_id: str) -> Why:
+        """Why the job is where it is. Raises NotFound."""
         ...
 
 
@@ -240,6 +250,10 @@ class GatewayServices(Protocol):
     def project_views(self) -> ProjectViews: ...  # noqa: D102
     @property
     def credits(self) -> CreditsReader: ...  # noqa: D102
+    @property
+    def why(self) -> WhyReader: ...  # noqa: D102
+    @property
+    def history(self) -> HistoryStore: ...  # noqa: D102
     @property
     def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
     @property

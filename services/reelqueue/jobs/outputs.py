@@ -12,8 +12,8 @@ from typing import Any
 from reelqueue.domain.documents import output_json
 from reelqueue.domain.jobs import EventType, Job, Status
 from reelqueue.domain.outputs import RENDERED, Export, ExportError, Result
-from reelqueue.domain.verdicts import Advance, Fail, Learned, Verdict
-from reelqueue.errors import ReelqueueError, RenderFailed, class_of_code
+from reelqueue.domain.verdicts import NOTHING, Advance, Fail, Learned, Verdict
+from reelqueue.errors import DeadlineExceeded, ReelqueueError, RenderFailed, class_of_code
 
 
 def exports_of(job: Job) -> tuple[Export, ...]:
@@ -34,7 +34,7 @@ def output_saved(job: Job, index: int, result: Result) -> Verdict:
     settled = _settled(job, index, Export(progress=RENDERED, result=result))
     learned = Learned(result=result if job.result is None else None, exports=settled.exports)
     if len(job.outputs) == 1:
-        return Advance(Status.SUCCEEDED, replace(learned, progress=100))
+        return _stopped_short(job, learned) or Advance(Status.SUCCEEDED, replace(learned, progress=100))
     return _told(settled, index, learned)
 
 
@@ -43,7 +43,14 @@ def all_settled(job: Job) -> Verdict:
     for export in exports_of(job):
         if export.error is not None:
             return Fail(_cause(export.error))
-    return Advance(Status.SUCCEEDED)
+    return _stopped_short(job, NOTHING) or Advance(Status.SUCCEEDED)
+
+
+def _stopped_short(job: Job, learned: Learned) -> Verdict | None:
+    """How a job ends whose deadline stopped it between two turns: what was paid for by then is exported."""
+    if job.finish_by is not None and job.instruction_index < len(job.instructions):
+        return Fail(DeadlineExceeded(), learned)
+    return None
 
 
 def _cause(error: ExportError) -> ReelqueueError:

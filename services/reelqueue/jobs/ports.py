@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Change, Claim
+from reelqueue.domain.estimates import Estimates, Size
 from reelqueue.domain.jobs import EventType, Job
 from reelqueue.domain.outputs import Result
 from reelqueue.domain.recoveries import Look, RecoveryClaim
@@ -42,6 +43,12 @@ class ClaimStore(Protocol):
     def let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> bool: ...
     def note_progress(self, claim: Claim, percent: int) -> None: ...
     def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None: ...
+
+
+class HistoryStore(Protocol):
+    """`store.history.History`."""
+
+    def of(self, tenant_id: str, size: Size = ...) -> Estimates: ...
 
 
 class RecoveryStore(Protocol):

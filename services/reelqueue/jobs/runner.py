@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reelqueue.domain.claims import Change, Claim, ClaimLost
-from reelqueue.domain.jobs import Job, Status, is_overdue
+from reelqueue.domain.deadlines import late_before
+from reelqueue.domain.jobs import Job, Status
 from reelqueue.domain.rulings import Rules, rule
 from reelqueue.domain.verdicts import Fail, Retry, Verdict
-from reelqueue.errors import DeadlineExceeded, DependencyUnavailable, InternalError, ReelqueueError
+from reelqueue.errors import DependencyUnavailable, InternalError, ReelqueueError
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.ports import ClaimStore
@@ -123,7 +124,8 @@ class Runner:
     def _verdict(self, claim: Claim) -> Verdict:
         job = claim.job
         try:
-            return self._step_for(job).run(claim)
+            late = None if job.cancel_requested_at is not None else late_before(job, self._clock.now())
+            return self._step_for(job).run(claim) if late is None else late
         except ClaimLost:
             raise
         except ReelqueueError as error:
@@ -136,9 +138,6 @@ class Runner:
     def _step_for(self, job: Job) -> Step:
         if job.cancel_requested_at is not None:
             return self._steps.cancel
-        # A turn that may have been paid for is settled first, however late it is.
-        if job.status is not Status.INSTRUCTING and is_overdue(job, self._clock.now()):
-            return _Overdue()
         return self._steps.by_status[job.status]
 
     def _apply(self, claim: Claim, change: Change) -> Job:
@@ -175,11 +174,3 @@ class Runner:
             error=None if cause is None else cause.code,
             detail=None if cause is None else dict(cause.detail),
         )
-
-
-class _Overdue:
-    """The step of a job whose `finish_by` has passed and for which nothing paid is open."""
-
-    def run(self, claim: Claim) -> Verdict:  # noqa: ARG002 - the step's signature
-        """Fail."""
-        return Fail(DeadlineExceeded())

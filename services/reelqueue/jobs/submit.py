@@ -118,6 +118,12 @@ class JobSubmission:
         seen.urls.add(draft.webhook_url)
         return draft
 
+    def check_whole(self, tenant_id: str, draft: JobDraft, files: Sequence[ReceivedFile]) -> None:
+        """What `submit` checks before it looks at any one input. Raises as it does."""
+        self._check_alone(draft, files)
+        self._in_project(tenant_id, draft, {})
+        self.check_destination(draft.webhook_url, "/webhook_url")
+
     def check_destination(self, url: str | None, pointer: str) -> None:
         """That a URL that is to be called later may be called. Raises with this pointer."""
         if url is not None:
@@ -131,6 +137,8 @@ class JobSubmission:
         for pointer, moment in (("/start_by", draft.start_by), ("/finish_by", draft.finish_by)):
             if moment is not None and moment <= self._clock.now():
                 raise ValidationFailed("This time has passed.", pointer=pointer)
+        if draft.start_by is not None and draft.finish_by is not None and draft.start_by > draft.finish_by:
+            raise ValidationFailed("The work would have to be done before it begins.", pointer="/start_by")
 
     def _known_assets(self, tenant_id: str, draft: JobDraft) -> dict[str, Asset]:
         """The assets that are named, by id. Asks the database even if there is none: see `submit`."""

@@ -11,6 +11,7 @@ from reelqueue.domain.jobs import EventType, Job, Status
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
+from reelqueue.store.room import room_of, waiting_for_room
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.slots import GIVEN_UP
 from reelqueue.store.tables import jobs
@@ -27,17 +28,17 @@ class Jobs:
 
     def find(self, tenant_id: str, job_id: str) -> Job:
         """One job. Raises `NotFound`."""
-        statement = select(*JOB_COLUMNS).where(jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)
+        statement = select(*JOB_COLUMNS, room_of(tenant_id)).where(jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)
         with self._database.statement() as connection:
             row = connection.execute(statement).mappings().first()
         if row is None:
             raise NotFound
-        return job_from(row)
+        return waiting_for_room(job_from(row), row["room"])
 
     def list(self, tenant_id: str, narrow: JobFilter, *, before: str | None, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, older than the job id `before`."""
         statement = (
-            select(*JOB_COLUMNS)
+            select(*JOB_COLUMNS, room_of(tenant_id))
             .where(jobs.c.tenant_id == tenant_id, *_conditions(narrow))
             .order_by(jobs.c.id.desc())
             .limit(limit)
@@ -45,7 +46,8 @@ class Jobs:
         if before is not None:
             statement = statement.where(jobs.c.id < before)
         with self._database.statement() as connection:
-            return [job_from(row) for row in connection.execute(statement).mappings()]
+            rows = connection.execute(statement).mappings()
+            return [waiting_for_room(job_from(row), row["room"]) for row in rows]
 
     def request_cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job, or have its worker cancel it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, null, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
@@ -31,8 +31,10 @@ from reelqueue.domain.recovered import Recovered, RecoveredFile, RecoveryKind
 from reelqueue.domain.repairs import repairs_from, repairs_json
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
-from reelqueue.store.tables import job_inputs, jobs, recoveries
+from reelqueue.store.tables import job_inputs, jobs, recoveries, workers
 
+WORKER_LOST: Final = "worker_lost"
+"""What a job waits after whose worker went away."""
 _I = job_inputs.c
 
 INPUTS: ColumnElement[Any] = (
@@ -113,7 +115,19 @@ RECOVERED: ColumnElement[Any] = case(
 ).label("recovered")
 """What arrived after a job had ended. A live job is not looked up."""
 
-JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS, PROJECT_BUSY, RECOVERED)
+ABANDONED: ColumnElement[Any] = case(
+    (
+        jobs.c.dispatch == "held",
+        ~exists().where(workers.c.id == jobs.c.lease_owner, workers.c.expires_at > func.now()).correlate(jobs),
+    ),
+    else_=False,
+).label("abandoned")
+"""Whether the worker that holds the job is gone: nobody works on it until the sweep takes over."""
+LATE: ColumnElement[Any] = func.coalesce(func.coalesce(jobs.c.finished_at, func.now()) > jobs.c.finish_by, False).label(
+    "late"
+)
+
+JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS, PROJECT_BUSY, RECOVERED, ABANDONED, LATE)
 
 
 def job_from(row: RowMapping) -> Job:
@@ -158,6 +172,7 @@ def job_from(row: RowMapping) -> Job:
         moves=row["moves"],
         exports=tuple(_export_from(value) for value in row["results"]),
         recovered=_recovered(row["recovered"]),
+        late=row["late"],
         inputs=tuple(
             JobInput(position=p, asset_id=a, url=u, sent=s, repairs=repairs_from(r)) for p, a, u, s, r in row["inputs"]
         ),
@@ -165,8 +180,23 @@ def job_from(row: RowMapping) -> Job:
 
 
 def _waiting(row: RowMapping) -> Waiting | None:
-    waiting = waiting_from(row["waiting"])
-    return replace(waiting, reason=WaitingReason.PROJECT) if waiting is not None and row["project_busy"] else waiting
+    """Why nobody works on the job: by its column, and where that says nothing, by where the row stands."""
+    if row["dispatch"] == "done" or (row["dispatch"] == "held" and not row["abandoned"]):
+        return None
+    waiting = waiting_from(row["waiting"]) or _for_a_worker(row)
+    return replace(waiting, reason=WaitingReason.PROJECT) if row["project_busy"] else waiting
+
+
+def _for_a_worker(row: RowMapping) -> Waiting:
+    """Of a job that could go on at once. One that lost its worker runs the same step again."""
+    since = row["bell_at"] or row["due_at"] or row["created_at"]
+    if row["abandoned"] or row["crashes"]:
+        return Waiting(reason=WaitingReason.RETRY, since=since, detail=WORKER_LOST)
+    question = question_from(row["question"])
+    if question is not None:
+        return Waiting(reason=WaitingReason.ANSWER, since=question.asked_at, until=question.until)
+    reason = WaitingReason.TURN if row["wants"] is None else WaitingReason.TOKEN_ROOM
+    return Waiting(reason=reason, since=since)
 
 
 def _recovered(value: Mapping[str, Any] | None) -> Recovered | None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from sqlalchemy import TextClause, select, text
 
-from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text, update
-
-from reelqueue.domain.jobs import EventType, Status
-from reelqueue.domain.rulings import public_error
-from reelqueue.errors import DeadlineExceeded, Poisoned, ReelqueueError
+from reelqueue.errors import Poisoned
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
 from reelqueue.store.admission import PROJECT_FREE
+from reelqueue.store.deadlines import Deadlines
+from reelqueue.store.ending import fail_all
 from reelqueue.store.engine import Database
-from reelqueue.store.open_turns import OPEN_TURN
-from reelqueue.store.outbox import CHANGED, announce
-from reelqueue.store.rows import JOB_COLUMNS, job_from
+from reelqueue.store.history import History
 from reelqueue.store.settlement import ask_again
-from reelqueue.store.slots import GIVEN_UP
 from reelqueue.store.tables import jobs
 
 BATCH = 500
@@ -85,8 +79,9 @@ _ORPHANED_RECOVERIES = _orphans("recoveries", key="job_id")
 class Sweep:
     """Repairs. Each may run anywhere, at any time, twice at once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, history: History | None = None) -> None:
         self._database = database
+        self._deadlines = Deadlines(database, history or History(database))
 
     def take_over(self) -> int:
         """Free what dead workers held. Returns how many rows. A job so freed has one more crash on its count."""
@@ -107,44 +102,8 @@ class Sweep:
     def fail_poisoned(self) -> int:
         """End jobs that brought their worker down three times without any progress. Returns how many."""
         condition = (jobs.c.dispatch == "idle") & (jobs.c.crashes >= CLAIMS_BEFORE_POISONED)
-        return self._fail_where(condition, Poisoned())
+        return fail_all(self._database, select(jobs.c.id).where(condition).limit(BATCH), Poisoned())
 
     def fail_overdue(self) -> int:
-        """End idle jobs whose `finish_by` has passed and for which nothing runs upstream. Returns how many."""
-        condition = (
-            (jobs.c.dispatch == "idle")
-            & jobs.c.finish_by.is_not(None)
-            & (jobs.c.finish_by < func.now())
-            & jobs.c.status.in_([Status.QUEUED, Status.REQUIRES_INPUT])
-        )
-        return self._fail_where(condition, DeadlineExceeded())
-
-    def _fail_where(self, condition: ColumnElement[bool], cause: ReelqueueError) -> int:
-        with self._database.transaction() as connection:
-            ids = select(jobs.c.id).where(condition).limit(BATCH).with_for_update(skip_locked=True)
-            found: Sequence[str] = connection.execute(ids).scalars().all()
-            for job_id in found:
-                _fail(connection, job_id, cause)
-        return len(found)
-
-
-def _fail(connection: Connection, job_id: str, cause: ReelqueueError) -> None:
-    row = connection.execute(select(*JOB_COLUMNS, OPEN_TURN).where(jobs.c.id == job_id)).mappings().one()
-    billing = job_from(row).billing
-    if row["open_turn"]:
-        billing = replace(billing, certainty="unknown")
-    values = {
-        "status": Status.FAILED,
-        "error": asdict(public_error(cause, billing)),
-        "billing": asdict(billing),
-        "dispatch": "done",
-        "due_at": None,
-        "waiting": None,
-        "question": None,
-        "lease_epoch": jobs.c.lease_epoch + 1,
-        "event_seq": jobs.c.event_seq + 1,
-        "finished_at": func.now(),
-        **GIVEN_UP,
-    }
-    changed = update(jobs).where(jobs.c.id == job_id).values(**values).returning(*CHANGED)
-    announce(connection, connection.execute(changed).mappings().one(), EventType.FAILED, {"code": cause.code})
+        """End jobs that cannot meet their times and have cost nothing; wake late ones that wait. Returns how many."""
+        return self._deadlines.keep()

@@ -26,6 +26,7 @@ from reelqueue.files.storage import FileStorage, open_storage
 from reelqueue.jobs.credits import CreditsReader
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.jobs.why import WhyReader
 from reelqueue.kit.broker import broker_answers
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.metrics import Metrics
@@ -45,7 +46,9 @@ from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.events import Events
+from reelqueue.store.facts_of_waiting import WaitingFacts
 from reelqueue.store.health import Health
+from reelqueue.store.history import History
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.ledger import Ledger
@@ -212,7 +215,12 @@ class Services:
     @cached_property
     def sweep(self) -> Sweep:
         """Repairs."""
-        return Sweep(self.database)
+        return Sweep(self.database, self.history)
+
+    @cached_property
+    def history(self) -> History:
+        """What jobs took lately."""
+        return History(self.database)
 
     @cached_property
     def health(self) -> Health:
@@ -350,6 +358,11 @@ class Services:
             clock=self.clock,
             web_url=self.settings.nemo.web_url,
         )
+
+    @cached_property
+    def why(self) -> WhyReader:
+        """Why jobs wait."""
+        return WhyReader(WaitingFacts(self.database), self.history, web_url=self.settings.nemo.web_url)
 
     @cached_property
     def project_views(self) -> ProjectViews:

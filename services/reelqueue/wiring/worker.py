@@ -154,6 +154,7 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
                 lease=lease,
                 log=TurnLog(services.claims, services.clock, speed=settings.speed),
                 limits=_turn_limits(settings),
+                history=services.history,
                 clock=services.clock,
             ),
             Status.REQUIRES_INPUT: AskStep(services.clock),

@@ -44,6 +44,7 @@ from reelqueue.store.assets import Assets
 from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.history import History
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.projects import Projects
@@ -136,6 +137,7 @@ class Plant:
                     lease=lease,
                     log=TurnLog(claims, clock, speed=FAST),
                     limits=TurnLimits(),
+                    history=History(database),
                     clock=clock,
                 ),
                 Status.REQUIRES_INPUT: AskStep(clock),

@@ -134,7 +134,7 @@ def test_a_cancel_in_the_middle_of_a_turn(plant):
 
 def test_a_late_job_fails_before_it_costs_anything(plant):
     job = plant.run(plant.accept(finish_by=datetime.now(UTC) - timedelta(seconds=1)).id)
-    assert (job.status, job.error.code) == (Status.FAILED, "deadline_exceeded")
+    assert (job.status, job.error.code, job.error.spent) == (Status.FAILED, "deadline_unreachable", 0)
     assert plant.studio.sessions == {}
 
 

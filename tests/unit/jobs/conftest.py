@@ -13,6 +13,7 @@ from fakes.engine import (
     HandClock,
     MemoryAssets,
     MemoryClaims,
+    MemoryHistory,
     MemoryProjects,
     MemoryRenders,
     MemoryTokens,
@@ -60,6 +61,7 @@ class Bench:
     lease: HandLease = field(default_factory=HandLease)
     live: LiveTurns = field(default_factory=LiveTurns)
     keeper: ScriptedKeeper = field(default_factory=ScriptedKeeper)
+    history: MemoryHistory = field(default_factory=MemoryHistory)
 
     @property
     def clock(self) -> HandClock:
@@ -97,6 +99,7 @@ class Bench:
             lease=self.lease,
             log=TurnLog(self.claims, world.clock, speed=1.0),
             limits=TurnLimits(),
+            history=self.history,
             clock=world.clock,
         )
         self.render = RenderStep(

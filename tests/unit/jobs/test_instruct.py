@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from fakes.engine import NOW, TOKEN, every_error, job_input, make_asset, snapshot
+from fakes.engine import NOW, TENANT, TOKEN, every_error, job_input, make_asset, snapshot
 from fakes.upstream import Unsent, balance, said, state
 from reelqueue import errors
 from reelqueue.domain.claims import ClaimLost
-from reelqueue.domain.jobs import Policies, Status, Waiting, WaitingReason
+from reelqueue.domain.estimates import ENOUGH_TO_JUDGE, ONE_TURN, Estimates
+from reelqueue.domain.jobs import Billing, Policies, Status, Waiting, WaitingReason
 from reelqueue.domain.sessions import ProjectState
 from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.domain.turns import TurnState
@@ -18,6 +19,7 @@ from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd, TurnProgress
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Retry, Snooze
 from reelqueue.jobs.steps.reconcile import MOST_LOOKS
 
+LONG_AGO = NOW - timedelta(seconds=1)
 BEFORE = state("clip")
 AFTER = state("clip", "title")
 
@@ -580,15 +582,54 @@ def test_a_session_lost_between_two_instructions_is_not_made_again(bench, job):
 
 
 def test_a_job_that_is_late_sends_nothing(bench, job):
-    verdict = bench.instruct.run(job(finish_by=NOW - timedelta(seconds=1)))
-    assert isinstance(verdict.cause, errors.DeadlineExceeded)
+    verdict = bench.instruct.run(job(finish_by=LONG_AGO))
+    assert isinstance(verdict.cause, errors.DeadlineUnreachable)
+    assert bench.upstream.sent == []
+
+
+def test_a_job_that_cannot_be_done_in_time_sends_nothing(bench, job):
+    bench.history.estimates = Estimates(samples=ENOUGH_TO_JUDGE, work_p10_s=300.0)
+    verdict = bench.instruct.run(job(finish_by=NOW + timedelta(seconds=299)))
+    assert isinstance(verdict.cause, errors.DeadlineUnreachable)
+    assert (bench.upstream.sent, bench.world.turns) == ([], {})
+    assert bench.history.asked == [(TENANT, ONE_TURN)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "estimates"),
+    [
+        ({"finish_by": NOW + timedelta(seconds=301)}, Estimates(samples=ENOUGH_TO_JUDGE, work_p10_s=300.0)),
+        ({"finish_by": NOW + timedelta(seconds=1)}, Estimates(samples=ENOUGH_TO_JUDGE - 1, work_p10_s=300.0)),
+        ({}, Estimates(samples=ENOUGH_TO_JUDGE, work_p10_s=300.0)),
+        (
+            {"finish_by": NOW + timedelta(seconds=1), "billing": Billing(spent=1, certainty="inferred")},
+            Estimates(samples=ENOUGH_TO_JUDGE, work_p10_s=300.0),
+        ),
+    ],
+    ids=["in time", "too little history", "no deadline", "paid already"],
+)
+def test_any_other_job_sends(bench, job, changes, estimates):
+    bench.history.estimates = estimates
+    bench.upstream.script("state", BEFORE, AFTER)
+    bench.instruct.run(job(**changes))
+    assert len(bench.upstream.calls("run_turn")) == 1
+
+
+def test_a_late_job_exports_what_is_paid_and_pays_for_no_more(bench, job):
+    paid = {"billing": Billing(spent=10, certainty="inferred"), "instructions": ("a", "b"), "instruction_index": 1}
+    changed = {"instruction": 1, "verdict": "changed"}
+    verdict = bench.instruct.run(job(finish_by=LONG_AGO, receipts=(changed,), **paid))
+    assert (verdict.to, verdict.data) == (Status.RENDERING, {"late": True})
+    for nothing in ({"outputs": ()}, {"receipts": ({**changed, "verdict": "unchanged"},)}):
+        verdict = bench.instruct.run(job(**{"finish_by": LONG_AGO, "receipts": (changed,), **paid, **nothing}))
+        assert isinstance(verdict.cause, errors.DeadlineExceeded)
     assert bench.upstream.sent == []
 
 
 def test_a_job_that_is_late_still_settles_what_it_sent(bench, job):
     sent(bench)
     bench.upstream.script("state", AFTER)
-    late = {"finish_by": NOW - timedelta(seconds=1)}
+    late = {"finish_by": LONG_AGO}
     assert isinstance(bench.instruct.run(job(**late)), Snooze)
     assert bench.instruct.run(job(**late)).to is Status.RENDERING
 

@@ -18,6 +18,7 @@ from reelqueue.errors import DependencyUnavailable, NoTimeline, UpstreamUnavaila
 from reelqueue.jobs.runner import APPLY_TRIES, Runner, Steps
 from reelqueue.kit.metrics import Metrics
 
+LONG_AGO = NOW - timedelta(seconds=1)
 AWAY = DependencyUnavailable()
 
 
@@ -95,18 +96,35 @@ def test_an_owner_who_canceled_gets_that_and_nothing_else():
     assert step.claims == []
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.UPLOADING, Status.RENDERING, Status.SAVING])
-def test_a_job_that_is_late_fails_without_another_step(status):
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.UPLOADING])
+def test_a_job_that_is_late_before_it_costs_anything_fails_without_another_step(status):
     step = Scripted(Advance(Status.UPLOADING))
-    rig = Rig(make_job(status=status, finish_by=NOW - timedelta(seconds=1)), **{status: step})
+    rig = Rig(make_job(status=status, finish_by=LONG_AGO), **{status: step})
     assert rig.work() == [Status.FAILED]
-    assert rig.claims.changes[0].error.code == "deadline_exceeded"
+    assert rig.claims.changes[0].error.code == "deadline_unreachable"
     assert step.claims == []
+
+
+@pytest.mark.parametrize("status", [Status.RENDERING, Status.SAVING])
+def test_a_late_export_goes_on(status):
+    step = Scripted(Snooze(5, WaitingReason.RENDER))
+    rig = Rig(make_job(status=status, finish_by=LONG_AGO), **{status: step})
+    assert rig.work() == [status]
+
+
+def test_work_that_begins_after_its_time_does_not_begin():
+    step = Scripted(Advance(Status.UPLOADING))
+    rig = Rig(make_job(start_by=NOW - timedelta(seconds=1)), queued=step)
+    assert rig.work() == [Status.FAILED]
+    assert rig.claims.changes[0].error.code == "deadline_unreachable"
+    begun = Rig(make_job(start_by=NOW, started_at=NOW), queued=Scripted(Snooze(5, WaitingReason.RETRY)))
+    begun.clock.forward(60)
+    assert begun.work() == [Status.QUEUED]
 
 
 def test_a_late_turn_is_settled_first():
     step = Scripted(Snooze(30, WaitingReason.RECONCILE))
-    rig = Rig(make_job(status=Status.INSTRUCTING, finish_by=NOW - timedelta(seconds=1)), instructing=step)
+    rig = Rig(make_job(status=Status.INSTRUCTING, finish_by=LONG_AGO), instructing=step)
     rig.work()
     assert len(step.claims) == 1
 

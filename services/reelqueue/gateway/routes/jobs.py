@@ -77,12 +77,13 @@ async def _submit_json(call: Call, key: str | None) -> Accepted:
 
 async def _submit_form(call: Call, key: str | None) -> Accepted:
     async with received_form(call) as form:
-        draft = await call.gateway.threads.slow(partial(_draft_of, form.fields))
+        draft = await call.gateway.threads.slow(partial(draft_of_form, form.fields))
         submit = partial(call.gateway.submission.submit, call.tenant_id, draft, files=form.files, key=key)
         return await call.gateway.threads.slow(submit)
 
 
-def _draft_of(fields: Mapping[str, str]) -> JobDraft:
+def draft_of_form(fields: Mapping[str, str]) -> JobDraft:
+    """The job that a form's text fields ask for. Raises what the checks of a JSON body raise."""
     return checked(JobRequest, form_document(fields)).draft()
 
 

@@ -231,6 +231,7 @@ class Job(Document):
     priority: Priority
     start_by: Moment | None
     finish_by: Moment | None
+    late: bool = Field(description="It ended after its `finish_by`, or is live although that has passed.")
     cancel_requested_at: Moment | None
     created_at: Moment
     started_at: Moment | None

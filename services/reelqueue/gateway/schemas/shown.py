@@ -29,12 +29,15 @@ from reelqueue.gateway.schemas.project_documents import (
     Timeline,
     VersionList,
 )
+from reelqueue.gateway.schemas.why_documents import Quote, Why
 
 SHOWN: tuple[type[BaseModel], ...] = (
     Job,
     JobList,
     JobEvent,
     JobEventList,
+    Why,
+    Quote,
     Asset,
     AssetList,
     WebhookEndpoint,

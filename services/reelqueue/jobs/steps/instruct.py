@@ -14,7 +14,9 @@ from __future__ import annotations
 from functools import partial
 
 from reelqueue.domain.claims import Claim
-from reelqueue.domain.jobs import WaitingReason, is_overdue
+from reelqueue.domain.deadlines import instead_of_a_turn, is_out_of_reach, nothing_sent
+from reelqueue.domain.estimates import size_of
+from reelqueue.domain.jobs import Job, WaitingReason, is_overdue
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, TurnState
 from reelqueue.domain.upstream import TurnControl, TurnCut, TurnLimits
@@ -22,7 +24,7 @@ from reelqueue.domain.verdicts import Canceled, Fail, Snooze, Verdict
 from reelqueue.domain.versions import version_of
 from reelqueue.errors import (
     CreditsExhausted,
-    DeadlineExceeded,
+    DeadlineUnreachable,
     DependencyUnavailable,
     ExportNotAllowed,
     FileTooLargeUpstream,
@@ -40,7 +42,7 @@ from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.live_turns import LiveTurns
 from reelqueue.jobs.observe import Observer
-from reelqueue.jobs.ports import TurnStore, Upstream, VersionStore
+from reelqueue.jobs.ports import HistoryStore, TurnStore, Upstream, VersionStore
 from reelqueue.jobs.session import SessionKeeper, known_session
 from reelqueue.jobs.steps.reconcile import Reconciler
 from reelqueue.jobs.token_desk import Pass, TokenDesk
@@ -90,6 +92,7 @@ class InstructStep:
         lease: Lease,
         log: TurnLog,
         limits: TurnLimits,
+        history: HistoryStore,
         clock: Clock,
     ) -> None:
         self._upstream = upstream
@@ -103,6 +106,7 @@ class InstructStep:
         self._lease = lease
         self._log = log
         self._limits = limits
+        self._history = history
         self._clock = clock
 
     def run(self, claim: Claim) -> Verdict:
@@ -116,14 +120,23 @@ class InstructStep:
 
     def _begin(self, claim: Claim, project: Project | None, position: int) -> Verdict:
         if is_overdue(claim.job, self._clock.now()):
-            return Fail(DeadlineExceeded())
+            return instead_of_a_turn(claim.job)
         project, before = self._filled(claim, project, position)
+        # Filling a session takes minutes. Behind this line the job costs something and is seen through.
+        if self._is_hopeless(claim.job):
+            return Fail(DeadlineUnreachable())
         if not self._may_have_credits(claim, project, before):
             return _wait_for_credits(claim.job.waiting.detail if claim.job.waiting else None)
         self._turns.prepare(claim, position, before)
         if before.exportable and (found := version_of(project.id, before, position=None)) is not None:
             self._versions.note(claim, found)
         return self._send(claim, project, position, before)
+
+    def _is_hopeless(self, job: Job) -> bool:
+        """Whether a job that has cost nothing yet would be late whatever it did."""
+        if job.finish_by is None or not nothing_sent(job):
+            return False
+        return is_out_of_reach(job, self._history.of(job.tenant_id, size_of(job)), self._clock.now())
 
     def _may_have_credits(self, claim: Claim, project: Project, before: Snapshot) -> bool:
         """False while a job that waits for credits sees no more of them than when it was refused."""

@@ -163,6 +163,13 @@ Index(
     postgresql_where=text("start_by IS NOT NULL AND admitted_at IS NULL AND dispatch = 'idle'"),
 )
 Index("ix_jobs_finish_by", jobs.c.finish_by, postgresql_where=text("finish_by IS NOT NULL AND dispatch = 'idle'"))
+Index(
+    "ix_jobs_succeeded",
+    jobs.c.tenant_id,
+    jobs.c.finished_at,
+    postgresql_where=text("status = 'succeeded'"),
+)
+Index("ix_jobs_succeeded_of_all", jobs.c.finished_at, postgresql_where=text("status = 'succeeded'"))
 
 Index(
     "uq_jobs_live_retry",

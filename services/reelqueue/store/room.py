@@ -1,0 +1,54 @@
+"""What a new job waits for: room under its tenant's cap, or on a token. True at the moment it is read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import TextClause, text
+
+from reelqueue.domain.jobs import Job, WaitingReason
+from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
+
+_NEEDED: Final = f"""CASE WHEN jobs.instruction_index >= jsonb_array_length(jobs.instructions)
+    THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
+_FULL: Final = WaitingReason.TOKEN_ROOM.value
+_RESTS: Final = WaitingReason.UPSTREAM_BUSY.value
+
+
+def _source(whose: str) -> str:
+    """The reason that the tokens of one owner give, if any of them can be used."""
+    return f"""
+    WHEN EXISTS (SELECT FROM upstream_tokens k WHERE {whose} AND {USABLE}) THEN CASE
+        WHEN NOT EXISTS (SELECT FROM upstream_tokens k WHERE {whose} AND {USABLE} AND {TURNS_FREE} > 0)
+        THEN '{_FULL}' END"""  # noqa: S608 - the words are ours
+
+
+# Each subquery but that of a project's token names no column of the job: the database answers it once a statement,
+# however long the list, and not at all where no job waits for its turn.
+_ROOM: Final = f"""
+CASE WHEN jobs.dispatch = 'idle' AND jobs.admitted_at IS NULL THEN CASE
+    WHEN (SELECT count(*) FROM jobs r
+          WHERE r.tenant_id = :room_of AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
+        >= (SELECT t.max_running FROM tenants t WHERE t.id = :room_of) THEN '{WaitingReason.TENANT_CAP.value}'
+    WHEN jobs.project_id IS NOT NULL AND EXISTS (
+        SELECT FROM projects p WHERE p.id = jobs.project_id AND p.token_id IS NOT NULL
+          AND (p.state = 'ready' OR jobs.version IS NOT NULL))
+    THEN (SELECT CASE WHEN {COOLING} THEN '{_RESTS}' WHEN {_NEEDED} = 0 THEN '{_FULL}' END
+          FROM upstream_tokens k JOIN projects p ON p.token_id = k.id WHERE p.id = jobs.project_id)
+    {_source("k.tenant_id = :room_of")}
+    {_source("k.tenant_id IS NULL")}
+    WHEN EXISTS (SELECT FROM upstream_tokens k WHERE (k.tenant_id = :room_of OR k.tenant_id IS NULL) AND {COOLING})
+    THEN '{_RESTS}' END END AS room"""  # noqa: S608 - the words are ours
+
+
+def room_of(tenant_id: str) -> TextClause:
+    """A column of a statement over one tenant's jobs: what a new job waits for, as a `WaitingReason`, or null."""
+    return text(_ROOM).bindparams(room_of=tenant_id)
+
+
+def waiting_for_room(job: Job, room: str | None) -> Job:
+    """The job, with the reason that `room_of` found in place of `its_turn`."""
+    if room is None or job.waiting is None or job.waiting.reason is not WaitingReason.TURN:
+        return job
+    return replace(job, waiting=replace(job.waiting, reason=WaitingReason(room)))
