@@ -21,6 +21,8 @@ from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver
 from reelqueue.files.keys import asset_key
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.limits import HEARTBEAT_S, LEASE_S, SWEEP_S
+from reelqueue.kit.local_gcra import LocalGcra
+from reelqueue.nemo.throttle import TokenThrottle
 from reelqueue.settings import Settings
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database
@@ -38,7 +40,8 @@ WITH j AS (UPDATE jobs SET due_at = due_at - :d, created_at = created_at - :d, s
         WHERE id = :job),
      t AS (UPDATE turns SET sent_at = sent_at - :d, created_at = created_at - :d WHERE job_id = :job),
      r AS (UPDATE renders SET created_at = created_at - :d, submitted_at = submitted_at - :d WHERE job_id = :job)
-UPDATE upstream_tokens SET cooling_until = cooling_until - :d WHERE cooling_until IS NOT NULL
+UPDATE upstream_tokens SET cooling_until = cooling_until - :d, learned_at = learned_at - :d
+    WHERE cooling_until IS NOT NULL
 """)
 """Whatever the engine compares with now lies that much further back."""
 
@@ -89,6 +92,16 @@ class TwinEngine:
         self.settings = settings
         self.services = Services(settings, process="faults")
         self.services.clock = clock  # type: ignore[assignment]
+        # Redis keeps real time, so rates are kept on the twin's clock, in this process.
+        gate = LocalGcra(clock)
+        self.services.throttle = TokenThrottle(
+            gate,
+            gate,
+            live_workers=lambda: 1,
+            clock=clock,
+            rng=self.services.rng,
+            metrics=self.services.metrics,
+        )
         self.services.egress = EgressClient(
             EgressPolicy(allow=settings.egress_allow),
             SystemResolver(),

@@ -40,7 +40,7 @@ WAITS = {
     WaitingReason.ANSWER: Then.ASKS_OWNER,
 }
 
-HAPPENINGS = (Where.ENVELOPE, Where.HTTP, Where.TRANSPORT)
+HAPPENINGS = (Where.ENVELOPE, Where.HTTP, Where.TRANSPORT, Where.THROTTLE)
 """What a step hears of as an exception: which class it is at which call is what matters, not how it was said."""
 
 
