@@ -194,10 +194,10 @@ _BY_PLACE: Final[Mapping[tuple[Call, ErrorClass], Then]] = MappingProxyType(
 
 
 def _then(where: Where, error: ErrorClass | None, call: Call) -> Then:
-    harmless = call in {Call.RENDER_CANCEL, Call.CLAIM_TOKEN} or (
-        call is Call.BALANCE and _BY_CLASS.get(error) is not Then.WAITS
-    )
-    if error is None or harmless:
+    if error is None:
+        return Then.GOES_ON
+    pauses = issubclass(error, RateLimited)
+    if call in {Call.RENDER_CANCEL, Call.CLAIM_TOKEN} or (call is Call.BALANCE and not pauses):
         return Then.GOES_ON
     if where in {Where.STREAM, Where.AGENT}:
         return Then.RECONCILES if error is TurnInterrupted else Then.FAILS

@@ -34,6 +34,8 @@ WORKING = RenderReport(RenderPhase.PROCESSING, 5.0)
 TWO = (Output(quality="low"), Output(quality="high"))
 WAITS = {
     WaitingReason.UPSTREAM_BUSY: Then.WAITS,
+    WaitingReason.TOKEN_RATE: Then.WAITS,
+    WaitingReason.TOKEN_COOLING: Then.WAITS,
     WaitingReason.RECONCILE: Then.RECONCILES,
     WaitingReason.RENDER: Then.ASKS_AGAIN,
     WaitingReason.CREDITS: Then.NEEDS_CREDITS,
