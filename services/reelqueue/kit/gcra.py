@@ -6,7 +6,7 @@ server's clock is asked, so the clocks of the callers do not matter, and a scrip
 grant.
 
 The limit holds in *every* window of a minute, not on average. A bucket of `b` that refills at the full rate lets
-through the rate plus `b` in some minute; here a burst is paid for by a lower steady rate (`interval_s`). What is left
+through the rate plus `b` in some minute; here a burst is paid for by a lower steady rate (`spacing`). What is left
 between the rate that is used and the rate that is allowed (`SHARE`) covers calls that arrive later than they were
 granted: up to `LATE` of a minute without a breach.
 """
@@ -34,7 +34,7 @@ ANSWER_S: Final = 0.5
 CONNECTIONS: Final = 64
 """Connections of one process. A call more waits up to `ANSWER_S` for one of them."""
 
-_US = 1_000_000
+US: Final = 1_000_000
 
 
 class LimiterUnavailable(Exception):
@@ -73,7 +73,7 @@ class Gate(Protocol):
         ...
 
 
-def interval_s(per_minute: float, burst: int, *, minute_s: float = 60.0) -> tuple[float, int]:
+def spacing(per_minute: float, burst: int, *, minute_s: float = 60.0) -> tuple[float, int]:
     """Seconds between two grants in the long run, and the burst as it can be kept.
 
     In a window of one minute fit `minute / interval + burst - 1` grants, rounded up. So the steady rate is
@@ -84,6 +84,11 @@ def interval_s(per_minute: float, burst: int, *, minute_s: float = 60.0) -> tupl
     whole = math.floor(per_minute) if per_minute >= 1 else per_minute
     kept = min(burst, max(1, math.floor(whole)))
     return minute_s / (SHARE * (whole - kept + 1)), kept
+
+
+def micros(seconds: float) -> int:
+    """Whole microseconds, rounded up: a grant later than it might be breaks nothing. Not below 0."""
+    return math.ceil(max(0.0, seconds) * US)
 
 
 # State: `tat`, `until` (the end of a pause) and `hint` (when the next who is refused may come), in microseconds.
@@ -155,22 +160,21 @@ class Gcra:
         self._client = client
         self._prefix = prefix
         self._minute_s = minute_s
-        self._spread_us = round(SPREAD_S / 60.0 * minute_s * _US)
+        self._spread_us = micros(SPREAD_S / 60.0 * minute_s)
         self._take = client.register_script(_TAKE)
         self._pause = client.register_script(_PAUSE)
         self._paused = client.register_script(_PAUSED)
 
     def take(self, key: str, per_minute: float, burst: int = 1, max_wait_s: float = 0.0) -> Decision:
         """Ask for one grant; see `Gate`. Raises `LimiterUnavailable`."""
-        interval, kept = interval_s(per_minute, burst, minute_s=self._minute_s)
-        # Rounded up: a grant later than it might be breaks nothing.
-        every_us = math.ceil(interval * _US)
-        arguments = (every_us, (kept - 1) * every_us, round(max_wait_s * _US), self._spread_us)
+        interval, kept = spacing(per_minute, burst, minute_s=self._minute_s)
+        every_us = micros(interval)
+        arguments = (every_us, (kept - 1) * every_us, micros(max_wait_s), self._spread_us)
         admitted, wait, spread, left, paused = self._run(self._take, key, *arguments)
         return Decision(
             admitted=admitted == 1,
-            wait_s=wait / _US,
-            spread_s=spread / _US,
+            wait_s=wait / US,
+            spread_s=spread / US,
             remaining=left,
             paused=paused == 1,
         )
@@ -178,12 +182,12 @@ class Gcra:
     def pause(self, key: str, seconds: float) -> None:
         """Grant nothing for so long; see `Gate`. Raises `LimiterUnavailable`."""
         # Kept a minute longer than it lasts, so that what is granted afterwards still begins with one.
-        self._run(self._pause, key, math.ceil(max(0.0, seconds) * _US), round(self._minute_s * 1000) + 1000)
+        self._run(self._pause, key, micros(seconds), round(self._minute_s * 1000) + 1000)
 
     def paused(self, key: str) -> float:
         """Seconds that a pause still lasts. Raises `LimiterUnavailable`."""
         left: int = self._run(self._paused, key)
-        return max(0.0, left / _US)
+        return max(0.0, left / US)
 
     def _run(self, script: Any, key: str, *arguments: int) -> Any:
         with translated():
