@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event, func, select, text, update
 
 from fakes.job_rows import JobRows
+from fakes.own_rates import keep_own_rates
 from fakes.twin import picture
 from fakes.twin_time import TwinClock, patient_dial
 from reelqueue.domain.claims import Change, Claim
@@ -21,8 +22,6 @@ from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver
 from reelqueue.files.keys import asset_key
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.limits import HEARTBEAT_S, LEASE_S, SWEEP_S
-from reelqueue.kit.local_gcra import LocalGcra
-from reelqueue.nemo.throttle import TokenThrottle
 from reelqueue.settings import Settings
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database
@@ -93,15 +92,7 @@ class TwinEngine:
         self.services = Services(settings, process="faults")
         self.services.clock = clock  # type: ignore[assignment]
         # Redis keeps real time, so rates are kept on the twin's clock, in this process.
-        gate = LocalGcra(clock)
-        self.services.throttle = TokenThrottle(
-            gate,
-            gate,
-            live_workers=lambda: 1,
-            clock=clock,
-            rng=self.services.rng,
-            metrics=self.services.metrics,
-        )
+        keep_own_rates(self.services)
         self.services.egress = EgressClient(
             EgressPolicy(allow=settings.egress_allow),
             SystemResolver(),
