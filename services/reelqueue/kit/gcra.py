@@ -23,7 +23,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-SHARE: Final = 0.98
+SHARE: Final = 0.985
 """How much of the allowed rate is used."""
 LATE: Final = 1 - SHARE
 """By how much of a minute calls may arrive after their grant, without one too many in any minute."""
