@@ -10,7 +10,19 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from benchmarks import accept, cost, depth, dispatch, first_byte, parsing, polls, streams, throughput, verdicts
+from benchmarks import (
+    accept,
+    cost,
+    depth,
+    dispatch,
+    first_byte,
+    parsing,
+    polls,
+    streams,
+    throttle,
+    throughput,
+    verdicts,
+)
 from benchmarks.patience import ROOT, Patience
 from benchmarks.place import OUT, Place
 from benchmarks.report import Report, Run, keep, render
@@ -33,6 +45,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "streams": streams,
     "throughput": throughput,
     "dispatch": dispatch,
+    "throttle": throttle,
     "depth": depth,
     "parsing": parsing,
     "verdicts": verdicts,

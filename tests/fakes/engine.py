@@ -19,11 +19,13 @@ from reelqueue.domain.claims import Change, Claim, ClaimLost
 from reelqueue.domain.estimates import ONE_TURN, UNKNOWN, Estimates, Size
 from reelqueue.domain.jobs import Billing, EventType, Job, JobInput, Status
 from reelqueue.domain.outputs import Output, Result
+from reelqueue.domain.pace import Pace, cooling_s
 from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
 from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import AnonymousToken, Credential, NemoSession, TurnReport
 from reelqueue.domain.versions import NewVersion
+from reelqueue.domain.workers import Heartbeat
 from reelqueue.errors import ReelqueueError, SessionNotFound
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -397,7 +399,24 @@ class MemoryTokens:
         return self._world.tokens[token_id]
 
     def credential(self, token_id: str) -> Credential:
-        return Credential(token_id, self._world.secrets[token_id])
+        token = self._world.tokens[token_id]
+        left = 0.0 if token.cooling_until is None else (token.cooling_until - self._world.clock.now()).total_seconds()
+        pace = Pace(per_minute=token.requests_per_minute, strikes=token.strikes, cooling_s=max(0.0, left))
+        return Credential(token_id, self._world.secrets[token_id], pace)
+
+    def cool(self, token_id: str, *, asked_s: float | None, speed: float = 1.0) -> float:
+        with self._lock:
+            token = self._world.tokens[token_id]
+            seconds = cooling_s(asked_s, token.strikes + 1, speed=speed)
+            self._world.tokens[token_id] = replace(token, strikes=token.strikes + 1)
+            self.mark(token_id, TokenHealth.COOLING, generation=token.generation, cooling_s=seconds)
+            return seconds
+
+    def works(self, token_id: str) -> bool:
+        with self._lock:
+            token = self._world.tokens[token_id]
+            self._world.tokens[token_id] = replace(token, strikes=0, health=TokenHealth.OK)
+            return token.strikes > 0
 
     def mark(self, token_id: str, health: TokenHealth, *, generation: int, cooling_s: float | None = None) -> bool:
         with self._lock:
@@ -530,17 +549,18 @@ class MemoryWorkers:
         self.registered: list[str] = []
         self.beaten: list[tuple[str, bool]] = []
         self.left: list[str] = []
+        self.alive = 1
 
     def register(self, *, node: str, queues: Sequence[str], capacity: int) -> str:
         self.registered.append(f"wrk_{len(self.registered) + 1}")
         return self.registered[-1]
 
-    def heartbeat(self, worker_id: str, *, draining: bool = False) -> frozenset[str] | None:
+    def heartbeat(self, worker_id: str, *, draining: bool = False) -> Heartbeat | None:
         answer = self._heartbeats.pop(0) if len(self._heartbeats) > 1 else self._heartbeats[0]
         self.beaten.append((worker_id, draining))
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return None if answer is None else Heartbeat(wanted=answer, alive=self.alive)
 
     def leave(self, worker_id: str) -> None:
         self.left.append(worker_id)

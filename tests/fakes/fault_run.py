@@ -90,6 +90,22 @@ class FaultRun:
             course = self._engine.run(worker.runner.work, between=between)
         return self.outcome(course)
 
+    def storm(self, seconds: float, *, after: int, **parameters: Any) -> Outcome:
+        """The outcome of a job during which, from its `after`-th call on, everything is answered 429 for so long."""
+        tenant = self._begin(anonymous=False)
+        self._twin.fault("*", "429", after=after, count=None, **parameters)
+        worker, clock = self._engine.start(), self._engine.clock
+        self._engine.accept(tenant)
+        ends = clock.monotonic() + seconds
+
+        def between() -> None:
+            if clock.monotonic() >= ends:
+                self._twin.http.delete("/_twin/faults")
+
+        with patient_upstream(clock):
+            course = self._engine.run(worker.runner.work, between=between)
+        return self.outcome(course)
+
     def survive(self, point: Point, nursery: Nursery) -> Outcome:
         """The outcome of a job whose worker dies at a point, and which another worker goes on with."""
         engine = self._engine

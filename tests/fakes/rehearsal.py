@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.gateway import settings_for
+from fakes.own_rates import keep_own_rates
 from reelqueue.domain.intake import NewJob
 from reelqueue.domain.jobs import Job, Queue, Status
 from reelqueue.settings import NemoSettings
@@ -26,6 +27,7 @@ class Rehearsal:
     def __init__(self, database_url: str, root: Path, *, twin_url: str, token: str) -> None:
         changes = {"speed": SPEED, "nemo": NemoSettings(api_url=twin_url)}
         self.services = Services(settings_for(database_url, root).model_copy(update=changes), process="rehearsal")
+        keep_own_rates(self.services)
         self.tenant = self.services.tenants.create("rehearsal").id
         self.services.tokens.add(self.tenant, token, label="twin")
         self.worker = build_worker(self.services, node="rehearsal", queues=list(Queue), capacity=10)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event, func, select, text, update
 
 from fakes.job_rows import JobRows
+from fakes.own_rates import keep_own_rates
 from fakes.twin import picture
 from fakes.twin_time import TwinClock, patient_dial
 from reelqueue.domain.claims import Change, Claim
@@ -38,7 +39,8 @@ WITH j AS (UPDATE jobs SET due_at = due_at - :d, created_at = created_at - :d, s
         WHERE id = :job),
      t AS (UPDATE turns SET sent_at = sent_at - :d, created_at = created_at - :d WHERE job_id = :job),
      r AS (UPDATE renders SET created_at = created_at - :d, submitted_at = submitted_at - :d WHERE job_id = :job)
-UPDATE upstream_tokens SET cooling_until = cooling_until - :d WHERE cooling_until IS NOT NULL
+UPDATE upstream_tokens SET cooling_until = cooling_until - :d, learned_at = learned_at - :d
+    WHERE cooling_until IS NOT NULL
 """)
 """Whatever the engine compares with now lies that much further back."""
 
@@ -89,6 +91,8 @@ class TwinEngine:
         self.settings = settings
         self.services = Services(settings, process="faults")
         self.services.clock = clock  # type: ignore[assignment]
+        # Redis keeps real time, so rates are kept on the twin's clock, in this process.
+        keep_own_rates(self.services)
         self.services.egress = EgressClient(
             EgressPolicy(allow=settings.egress_allow),
             SystemResolver(),

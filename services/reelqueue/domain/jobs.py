@@ -148,6 +148,10 @@ class WaitingReason(enum.StrEnum):
     """Another job of the same project is not done: a project has one turn at a time."""
     UPSTREAM_BUSY = "upstream_rate_limited"
     UPSTREAM_DOWN = "upstream_unavailable"
+    TOKEN_RATE = "token_rate"  # noqa: S105 - a reason, not a secret
+    """The upstream token is used as fast as it may be; the next call is made at `until`."""
+    TOKEN_COOLING = "token_cooling"  # noqa: S105 - nor this
+    """NemoVideo asked for a pause of the token, which ends before `until`."""
     RENDER = "render"
     """The export runs upstream; the next poll is at `until`."""
     RECONCILE = "reconcile"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from reelqueue.domain.pace import UNKNOWN, Pace
 from reelqueue.errors import TurnInterrupted
 
 ANONYMOUS_PREFIX: Final = "anon_"
@@ -16,10 +17,11 @@ ANONYMOUS_PREFIX: Final = "anon_"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A bearer token, ready for use. Its repr never shows it."""
+    """A bearer token, ready for use, and how fast it may be used. Its repr never shows the token."""
 
     token_id: str
     token: str = field(repr=False)
+    pace: Pace = field(default=UNKNOWN, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@
     │   ├── NotSent                      no request byte left us: safe to repeat
     │   ├── UpstreamUnavailable          408, 425, 5xx, transport: repeat reads only
     │   ├── RateLimited                  429
+    │   │   └── UpstreamThrottled          ours, before anything is sent: the token's rate is used up
+    │   │       └── TokenCooling             it cools, and is left alone
     │   ├── TokenRejected                1001, 1010, 1011, 401
     │   ├── UpstreamForbidden            403
     │   ├── SessionNotFound              1002, 404 where a session is named
@@ -141,6 +143,7 @@ from reelqueue.errors.upstream import (
     RenderUnknown,
     ResultUnusable,
     SessionNotFound,
+    TokenCooling,
     TokenRejected,
     TurnFailed,
     TurnInterrupted,
@@ -149,6 +152,7 @@ from reelqueue.errors.upstream import (
     UpstreamProtocolError,
     UpstreamRefused,
     UpstreamRequestInvalid,
+    UpstreamThrottled,
     UpstreamUnavailable,
 )
 
@@ -209,6 +213,7 @@ __all__ = [
     "SourceUnreachable",
     "StateConflict",
     "StorageFull",
+    "TokenCooling",
     "TokenRejected",
     "TurnFailed",
     "TurnInterrupted",
@@ -217,6 +222,7 @@ __all__ = [
     "UpstreamProtocolError",
     "UpstreamRefused",
     "UpstreamRequestInvalid",
+    "UpstreamThrottled",
     "UpstreamUnavailable",
     "UrlInvalid",
     "ValidationFailed",

@@ -39,6 +39,18 @@ class RateLimited(UpstreamError):
     retryable = True
 
 
+class UpstreamThrottled(RateLimited):
+    """The upstream token's rate is used up for the moment; nothing was sent."""
+
+    code = "upstream_throttled"
+
+
+class TokenCooling(UpstreamThrottled):
+    """The upstream token is left alone for a while, as NemoVideo asked; nothing was sent."""
+
+    code = "upstream_token_cooling"
+
+
 class TokenRejected(UpstreamError):
     """NemoVideo does not accept the upstream token."""
 

@@ -7,9 +7,9 @@ for a turn that was sent: `steps/instruct.py` settles those itself.
 from __future__ import annotations
 
 from reelqueue.domain.jobs import WaitingReason
+from reelqueue.domain.pace import DEFAULT_COOLING_S
 from reelqueue.domain.verdicts import Fail, Retry, Snooze, Verdict
-from reelqueue.errors import RateLimited, ReelqueueError
-from reelqueue.jobs.token_desk import DEFAULT_COOLING_S
+from reelqueue.errors import RateLimited, ReelqueueError, TokenCooling, UpstreamThrottled
 
 
 def verdict_on(error: ReelqueueError) -> Verdict:
@@ -17,5 +17,14 @@ def verdict_on(error: ReelqueueError) -> Verdict:
     if isinstance(error, RateLimited):
         asked_for = error.retry_after is not None
         seconds = error.retry_after if error.retry_after is not None else DEFAULT_COOLING_S
-        return Snooze(seconds, WaitingReason.UPSTREAM_BUSY, exact=asked_for)
+        return Snooze(seconds, _reason(error), exact=asked_for)
     return Retry(error) if error.tried_again else Fail(error)
+
+
+def _reason(error: RateLimited) -> WaitingReason:
+    match error:
+        case TokenCooling():
+            return WaitingReason.TOKEN_COOLING
+        case UpstreamThrottled():
+            return WaitingReason.TOKEN_RATE
+    return WaitingReason.UPSTREAM_BUSY

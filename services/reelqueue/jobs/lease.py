@@ -28,6 +28,7 @@ class _Standing:
 
     worker_id: str
     good_until: float
+    alive: int | None = None
 
 
 class Lease:
@@ -68,6 +69,15 @@ class Lease:
         """
         standing = self._standing
         return standing.worker_id == worker_id and self._clock.monotonic() < standing.good_until
+
+    def live_workers(self) -> int | None:
+        """How many workers there are, this one included, as its last heartbeat heard; `None` where that is unknown.
+
+        It is unknown until the first heartbeat, by which every other worker has heard of this one, and after the lease
+        has ended.
+        """
+        standing = self._standing
+        return standing.alive if self._clock.monotonic() < standing.good_until else None
 
     def start(self, on_cancel: Callable[[str], object]) -> None:
         """Register and keep renewing until `stop`. `on_cancel` gets the id of a held job whose cancel was asked for."""
@@ -114,11 +124,11 @@ class Lease:
 
     def _beat(self, on_cancel: Callable[[str], object]) -> None:
         began = self._clock.monotonic()
-        wanted = self._workers.heartbeat(self.worker_id, draining=self._draining)
-        if wanted is None:
+        heard = self._workers.heartbeat(self.worker_id, draining=self._draining)
+        if heard is None:
             log.error("worker.lease_missed", worker=self.worker_id)
             self._register()
             return
-        self._standing = _Standing(self.worker_id, began + LEASE_S - SAFETY_S)
-        for job_id in wanted:
+        self._standing = _Standing(self.worker_id, began + LEASE_S - SAFETY_S, heard.alive)
+        for job_id in heard.wanted:
             on_cancel(job_id)

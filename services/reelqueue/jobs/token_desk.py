@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from reelqueue.domain.links import credits_link
@@ -17,6 +17,7 @@ from reelqueue.errors import (
     TokenRejected,
     UpstreamError,
     UpstreamProtocolError,
+    UpstreamThrottled,
     UpstreamUnavailable,
 )
 from reelqueue.jobs.ports import TokenStore, Upstream
@@ -30,8 +31,6 @@ PASSING = (TokenHealth.OK, TokenHealth.COOLING)
 """What a token that was reserved may be: a cooling passes, and is waited for by whoever calls."""
 KNOWN_S = 30.0
 """How long a token's row is not read again: a job makes a dozen calls with it, most of them within a minute."""
-DEFAULT_COOLING_S = 30.0
-"""How long to wait after a 429 that does not say (contract §3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,20 @@ class TokenDesk:
         clock: Clock,
         speed: float = 1.0,
         web_url: str = "https://nemovideo.com",
+        pause: Callable[[str, float], None] = lambda _token_id, _seconds: None,
     ) -> None:
         """`anonymous_client_id`: the stable client id to fetch anonymous tokens with; `None` forbids it.
 
-        `speed` shortens a cooling whose length the upstream left to us. `web_url` is where people top up.
+        `speed` shortens a cooling whose length the upstream left to us. `web_url` is where people top up. `pause` tells
+        every process at once for how long a token cools; the row tells them later.
         """
         self._tokens = tokens
         self._upstream = upstream
         self._client_id = anonymous_client_id
         self._clock = clock
         self._web_url = web_url
-        self._cooling_s = DEFAULT_COOLING_S / speed
+        self._speed = speed
+        self._pause = pause
         self._known: dict[str, tuple[float, Pass]] = {}
 
     def for_new_project(self, tenant_id: str, reserved: str | None = None) -> UpstreamToken:
@@ -96,8 +98,9 @@ class TokenDesk:
         return known if known is not None and self._clock.monotonic() < until else self._read(token_id)
 
     def _read(self, token_id: str) -> Pass:
-        token = self._tokens.find(token_id)
-        found = Pass(token, self._tokens.credential(token_id))
+        token, credential = self._tokens.find(token_id), self._tokens.credential(token_id)
+        pace = replace(credential.pace, read_at=self._clock.monotonic())
+        found = Pass(token, replace(credential, pace=pace))
         self._known[token_id] = (self._clock.monotonic() + KNOWN_S, found)
         return found
 
@@ -108,11 +111,14 @@ class TokenDesk:
         """
         used = self.for_token(token_id)
         try:
-            return action(used.credential)
+            answer = action(used.credential)
         except UpstreamError as error:
             if not self.refused(used, error):
                 raise
-        return action(self._read(token_id).credential)
+            return action(self._read(token_id).credential)
+        if used.credential.pace.strikes:
+            self._worked(used)
+        return answer
 
     def refused(self, used: Pass, error: UpstreamError) -> bool:
         """Note what a refusal says of the token. True: there is a fresh secret, ask again with a new `Pass`.
@@ -123,6 +129,8 @@ class TokenDesk:
         what kept the fresh one from coming, if that may pass. A supplied token is never replaced silently: it is set
         aside for a person.
         """
+        if isinstance(error, UpstreamThrottled):
+            return False  # we did not ask
         token = used.token
         self._known.pop(token.id, None)
         match error:
@@ -135,11 +143,15 @@ class TokenDesk:
                 error.detail = {**error.detail, "link": credits_link(self._web_url, token.user_id)}
                 self._tokens.mark(token.id, TokenHealth.EXHAUSTED, generation=token.generation)
             case RateLimited():
-                cooling_s = self._cooling_s if error.retry_after is None else error.retry_after
-                # The account is to be left alone, whichever secret it has by now: our row may be older than a refresh.
-                generation = self._tokens.find(token.id).generation
-                self._tokens.mark(token.id, TokenHealth.COOLING, generation=generation, cooling_s=cooling_s)
+                # The pause goes out at once, and stands in the row: Redis may forget it.
+                self._pause(token.id, self._tokens.cool(token.id, asked_s=error.retry_after, speed=self._speed))
         return False
+
+    def _worked(self, used: Pass) -> None:
+        """The token works again. Asked at most once a cooling, and not while it lasts."""
+        if used.credential.pace.cooling_at(self._clock.monotonic()) <= 0:
+            self._known.pop(used.token.id, None)
+            self._tokens.works(used.token.id)
 
     def funded(self, used: Pass) -> None:
         """The balance has grown since the token was found exhausted: it serves new projects again."""

@@ -36,6 +36,16 @@ class Metrics:
         self.bells_failed = Counter("reelqueue_bells_failed", "Batches the broker did not take.", registry=registry)
         self.swept = Counter("reelqueue_swept", "Rows repaired by the sweep.", ["kind"], registry=registry)
         self.streams = Gauge("reelqueue_open_streams", "Agent turns being listened to.", registry=registry)
+        self.throttle_seconds = Histogram(
+            "reelqueue_throttle_seconds", "Waits of calls for their token's rate.", buckets=_SECONDS, registry=registry
+        )
+        self.throttled = Counter(
+            "reelqueue_throttled", "Calls put off by their token's rate.", ["reason"], registry=registry
+        )
+        self.throttle_alone = Counter(
+            "reelqueue_throttle_alone", "Calls that passed a rate kept without Redis.", registry=registry
+        )
+        self.coolings = Counter("reelqueue_token_429", "Calls that NemoVideo answered 429.", registry=registry)
         self.recoveries = Counter(
             "reelqueue_recoveries",
             "Looks after ended jobs.",

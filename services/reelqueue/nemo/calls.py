@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from reelqueue.domain.upstream import Credential
+from reelqueue.errors import RateLimited
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.http import httpx
 from reelqueue.nemo import errors
@@ -19,6 +20,7 @@ from reelqueue.nemo.error_table import Call
 from reelqueue.nemo.guards import CallGuard
 from reelqueue.nemo.headers import Attribution, call_headers
 from reelqueue.nemo.lanes import Lanes
+from reelqueue.nemo.throttle import Throttle
 from reelqueue.nemo.transport import CallLimits, read_capped
 
 _LONGEST_PAUSE_S = 86_400.0
@@ -42,8 +44,16 @@ class Calls:
     """Sends requests. Safe for many threads at once; each call runs on the thread that makes it."""
 
     def __init__(
-        self, base_url: str, *, attribution: Attribution, limits: CallLimits, ssl_context: ssl.SSLContext, clock: Clock
+        self,
+        base_url: str,
+        *,
+        attribution: Attribution,
+        limits: CallLimits,
+        ssl_context: ssl.SSLContext,
+        clock: Clock,
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._attribution = attribution
         self._limits = limits
         self._clock = clock
@@ -70,14 +80,20 @@ class Calls:
         """The whole of an open response."""
         return whole(response, self._limits.body_bytes, self._clock)
 
-    @staticmethod
-    def refused(request: Request, refusal: Refusal, answer: Answer) -> Exception:
-        """The error for a refusal of this request."""
-        return errors.refused(request.call, refusal, retry_after=answer.retry_after, credential=request.credential)
+    def refused(self, request: Request, refusal: Refusal, answer: Answer) -> Exception:
+        """The error for a refusal of this request. A 429 pauses whoever called."""
+        error = errors.refused(request.call, refusal, retry_after=answer.retry_after, credential=request.credential)
+        if isinstance(error, RateLimited):
+            self._throttle.refused(request.credential, request.client_id, error.retry_after)
+        return error
 
     @contextmanager
     def open(self, request: Request, *, total_s: float | None = None) -> Iterator[httpx.Response]:
-        """The response with its body unread. Failures of the network inside the block are translated too."""
+        """The response with its body unread. Failures of the network inside the block are translated too.
+
+        Raises `UpstreamThrottled` before anything leaves.
+        """
+        self._throttle.enter(request.call, request.credential, request.client_id)
         guard = CallGuard(self._clock, self._limits.call_total_s if total_s is None else total_s)
         headers = call_headers(
             self._attribution, request.credential, accept=request.accept, client_id=request.client_id

@@ -32,20 +32,28 @@ from reelqueue.nemo.envelope import Refusal, open_answer
 from reelqueue.nemo.error_table import Call
 from reelqueue.nemo.headers import Attribution
 from reelqueue.nemo.stream import TurnStream, Upstream
+from reelqueue.nemo.throttle import Throttle
 from reelqueue.nemo.transport import LOCATION, CallLimits, checked_base_url, refuse_encoded, web_url
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 
 class NemoClient:
-    """One a process; safe for any number of threads.
+    """One a process; safe for any number of threads. Every call passes its token's throttle before anything leaves.
 
-    Every method may raise `NotSent`, `UpstreamUnavailable`, `UpstreamProtocolError`, `RateLimited` and
-    `TokenRejected`; the others a method can meet are in its docstring.
+    Every method may raise `UpstreamThrottled` (nothing left), `NotSent`, `UpstreamUnavailable`,
+    `UpstreamProtocolError`, `RateLimited` and `TokenRejected`; the others a method can meet are in its docstring.
     """
 
     def __init__(
-        self, base_url: str, *, attribution: Attribution, limits: CallLimits, ssl_context: ssl.SSLContext, clock: Clock
+        self,
+        base_url: str,
+        *,
+        attribution: Attribution,
+        limits: CallLimits,
+        ssl_context: ssl.SSLContext,
+        clock: Clock,
+        throttle: Throttle,
     ) -> None:
         self._limits = limits
         self._upstream = Upstream(
@@ -54,9 +62,15 @@ class NemoClient:
             limits=limits,
             ssl_context=ssl_context,
             clock=clock,
+            throttle=throttle,
         )
         self._calls = Calls(
-            self._upstream.base_url, attribution=attribution, limits=limits, ssl_context=ssl_context, clock=clock
+            self._upstream.base_url,
+            attribution=attribution,
+            limits=limits,
+            ssl_context=ssl_context,
+            clock=clock,
+            throttle=throttle,
         )
 
     def close(self) -> None:
@@ -211,10 +225,10 @@ class NemoClient:
         (`TurnReport.end`; see `turn_failure`). `on_progress` runs on this thread; if it raises, that is logged and
         the stream is read on.
 
-        Raises `NotSent` when no byte left; the class of `errors` for an answer that refuses the turn before it began
-        (`errors.turn_refused`); and `TurnCut` for everything else, with the report so far in `partial`: a broken,
-        silent, endless or aborted stream, a redirect, a 5xx, an answer nobody can read. After `TurnCut` only the
-        session's state can tell what was done.
+        Raises `UpstreamThrottled` before there is a connection, and `NotSent` when no byte left; the class of `errors`
+        for an answer that refuses the turn before it began (`errors.turn_refused`); and `TurnCut` for everything else,
+        with the report so far in `partial`: a broken, silent, endless or aborted stream, a redirect, a 5xx, an answer
+        nobody can read. After `TurnCut` only the session's state can tell what was done.
         """
         turn = TurnStream(self._upstream, credential=credential, control=control, on_progress=on_progress)
         return turn.run(session_id, text)

@@ -35,6 +35,7 @@ from reelqueue.errors import (
     RenderUnknown,
     ResultUnusable,
     SessionNotFound,
+    TokenCooling,
     TokenRejected,
     TurnFailed,
     TurnInterrupted,
@@ -43,6 +44,7 @@ from reelqueue.errors import (
     UpstreamProtocolError,
     UpstreamRefused,
     UpstreamRequestInvalid,
+    UpstreamThrottled,
     UpstreamUnavailable,
 )
 
@@ -80,6 +82,8 @@ class Where(enum.StrEnum):
     """The host of a finished file, which is not the API's."""
     TRANSPORT = "transport"
     """The way there and back."""
+    THROTTLE = "throttle"
+    """Our own limit of the token, before anything is sent."""
     STATE = "state"
     """What the session shows, or does not, when a turn is over."""
 
@@ -118,6 +122,8 @@ BARE: Final = "a refusal without JSON, except 429"
 SESSION_GONE: Final = "words that say there is no such session"
 ID_TAKEN: Final = "words that say the id is taken"
 UNSENT: Final = "no byte of the request left"
+RATE_USED_UP: Final = "no request of the token's rate is free within two seconds"
+COOLING: Final = "the token cools after a 429"
 BROKEN: Final = "broke after the first byte"
 GARBLED: Final = "an answer compressed, too large or beyond decoding"
 ANY_WORD: Final = "any other `errorCode`"
@@ -169,6 +175,8 @@ _ASKED_AGAIN: Final = frozenset({NotSent, UpstreamUnavailable, UpstreamProtocolE
 _BY_CLASS: Final[Mapping[ErrorClass, Then]] = MappingProxyType(
     {
         RateLimited: Then.WAITS,
+        UpstreamThrottled: Then.WAITS,
+        TokenCooling: Then.WAITS,
         TokenRejected: Then.NEW_TOKEN,
         TurnInterrupted: Then.RECONCILES,
     }
@@ -186,8 +194,10 @@ _BY_PLACE: Final[Mapping[tuple[Call, ErrorClass], Then]] = MappingProxyType(
 
 
 def _then(where: Where, error: ErrorClass | None, call: Call) -> Then:
-    harmless = call in {Call.RENDER_CANCEL, Call.CLAIM_TOKEN} or (call is Call.BALANCE and error is not RateLimited)
-    if error is None or harmless:
+    if error is None:
+        return Then.GOES_ON
+    pauses = issubclass(error, RateLimited)
+    if call in {Call.RENDER_CANCEL, Call.CLAIM_TOKEN} or (call is Call.BALANCE and not pauses):
         return Then.GOES_ON
     if where in {Where.STREAM, Where.AGENT}:
         return Then.RECONCILES if error is TurnInterrupted else Then.FAILS
@@ -292,6 +302,8 @@ def _ways() -> Iterator[Row]:
     """What happens on the way, and what is found when a turn is over."""
     way, state = Where.TRANSPORT, Where.STATE
     yield from _rows(way, NotSent, "§8.1", UNSENT)
+    yield from _rows(Where.THROTTLE, UpstreamThrottled, "§3", RATE_USED_UP)
+    yield from _rows(Where.THROTTLE, TokenCooling, "§3", COOLING)
     yield from _rows(way, UpstreamUnavailable, "§8.1", BROKEN, calls=ALL - TURN)
     yield from _rows(way, UpstreamProtocolError, "§3", GARBLED, calls=ALL - TURN)
     cuts = (BROKEN, GARBLED, "silent for ten minutes", "longer than 15 minutes")

@@ -20,11 +20,13 @@ from reelqueue.errors import (
     NotSent,
     RateLimited,
     SessionNotFound,
+    TokenCooling,
     TokenRejected,
     TurnInterrupted,
     UpstreamError,
     UpstreamRefused,
     UpstreamRequestInvalid,
+    UpstreamThrottled,
 )
 from reelqueue.kit.http import httpx
 from reelqueue.nemo import error_table as table
@@ -37,7 +39,15 @@ _SESSION_GONE = re.compile(r"session[^.;]{0,40}not found|no such session|unknown
 _ID_TAKEN = re.compile(r"duplicate|already (?:exists|used|been used|taken)", re.IGNORECASE)
 _LONGEST_TEXT = 500
 
-PROVEN_UNSENT: Final = (NotSent, TokenRejected, SessionNotFound, CreditsExhausted, RateLimited)
+PROVEN_UNSENT: Final = (
+    NotSent,
+    TokenRejected,
+    SessionNotFound,
+    CreditsExhausted,
+    RateLimited,
+    UpstreamThrottled,
+    TokenCooling,
+)
 """What `run_turn` raises when the instruction may be sent again, once its cause is gone. Any other error of a turn
 ends it: refused for a reason that a repeat would meet again, or open."""
 

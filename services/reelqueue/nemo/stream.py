@@ -17,7 +17,7 @@ from reelqueue.domain.upstream import (
     TurnProgress,
     TurnReport,
 )
-from reelqueue.errors import NotSent, UpstreamError, UpstreamProtocolError
+from reelqueue.errors import NotSent, RateLimited, UpstreamError, UpstreamProtocolError
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.http import httpx
 from reelqueue.kit.logs import get_logger
@@ -29,6 +29,7 @@ from reelqueue.nemo.frames import KeepAlive, read_frame
 from reelqueue.nemo.guards import TurnGuard
 from reelqueue.nemo.headers import Attribution, call_headers, redact
 from reelqueue.nemo.sse import Comment, ServerEvent, SseDecoder
+from reelqueue.nemo.throttle import Throttle
 from reelqueue.nemo.transport import CallLimits, GuardedTransport, new_client, refuse_encoded
 from reelqueue.nemo.turn import TurnAssembler
 
@@ -49,6 +50,7 @@ class Upstream:
     limits: CallLimits
     ssl_context: ssl.SSLContext
     clock: Clock
+    throttle: Throttle
 
 
 class TurnStream:
@@ -74,6 +76,8 @@ class TurnStream:
         """Send the instruction and read the stream to its end. For what it raises see `NemoClient.run_turn`."""
         if self._control.bytes_sent:
             raise RuntimeError("a TurnControl serves one turn")
+        # Before there is a connection, so before the gate: what it raises is proof that nothing was sent.
+        self._upstream.throttle.enter(Call.RUN_TURN, self._credential, None)
         try:
             return self._exchange(session_id, text)
         except BaseException as exc:  # noqa: BLE001 - sorted out below; a gate may raise anything
@@ -166,7 +170,10 @@ class TurnStream:
             return self._cut(CutReason.UNREADABLE)
         found = open_answer(answer)
         if isinstance(found, Refusal) and errors.turn_refused(found):
-            return errors.refused(Call.RUN_TURN, found, retry_after=answer.retry_after, credential=self._credential)
+            error = errors.refused(Call.RUN_TURN, found, retry_after=answer.retry_after, credential=self._credential)
+            if isinstance(error, RateLimited):
+                up.throttle.refused(self._credential, None, error.retry_after)
+            return error
         return self._cut(CutReason.UNREADABLE)
 
     def _cut(self, reason: CutReason) -> TurnCut:

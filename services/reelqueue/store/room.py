@@ -13,7 +13,7 @@ from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
 _NEEDED: Final = f"""CASE WHEN jobs.instruction_index >= jsonb_array_length(jobs.instructions)
     THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
 _FULL: Final = WaitingReason.TOKEN_ROOM.value
-_RESTS: Final = WaitingReason.UPSTREAM_BUSY.value
+_RESTS: Final = WaitingReason.TOKEN_COOLING.value
 
 
 def _source(whose: str) -> str:

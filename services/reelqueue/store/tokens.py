@@ -21,6 +21,7 @@ from reelqueue.store.refresh_lock import WAIT_S, RefreshLock
 from reelqueue.store.sealed import place
 from reelqueue.store.tables import upstream_tokens
 from reelqueue.store.tables.metadata import Moment
+from reelqueue.store.token_pauses import PACE, TokenPauses, pace_from
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _T = upstream_tokens.c
@@ -37,14 +38,15 @@ MAX_SECRET_CHARACTERS: Final = 4096
 class UpstreamTokens:
     """Tokens of tenants and of the shared pool. A token without a tenant belongs to the pool.
 
-    `find`, `credential`, `mark`, `refreshing` and `replace_secret` take the id that `pick` gave or a project names;
-    ids that came from a request never reach them.
+    `find`, `credential`, `mark`, `cool`, `works`, `refreshing` and `replace_secret` take the id that `pick` gave or a
+    project names; ids that came from a request never reach them.
     """
 
     def __init__(self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S) -> None:
         self._database = database
         self._sealer = sealer
         self._refreshes = RefreshLock(database, wait_s=refresh_wait_s)
+        self._pauses = TokenPauses(database)
 
     def add(self, tenant_id: str | None, secret: str, *, label: str) -> UpstreamToken:
         """Keep a token that a person supplied. The same secret again gives the row that is there, unchanged.
@@ -162,13 +164,13 @@ class UpstreamTokens:
         Read the generation (`find`, `pick`) before this, not after: a refresh in between then makes a later `mark`
         miss, instead of letting it hit the fresh token.
         """
-        statement = select(_T.tenant_id, _T.secret).where(_T.id == token_id)
+        statement = select(_T.tenant_id, _T.secret, *PACE).where(_T.id == token_id)
         with self._database.statement() as connection:
             row = connection.execute(statement).first()
         if row is None:
             raise NotFound
         secret = self._sealer.open(row.secret, aad=_place(row.tenant_id, token_id))
-        return Credential(token_id=token_id, token=secret.decode())
+        return Credential(token_id=token_id, token=secret.decode(), pace=pace_from(row))
 
     def mark(self, token_id: str, health: TokenHealth, *, generation: int, cooling_s: float | None = None) -> bool:
         """Note how a token fares; `cooling_s` goes with `COOLING`, in seconds.
@@ -186,6 +188,14 @@ class UpstreamTokens:
         statement = update(upstream_tokens).where(*conditions).values(health=health, cooling_until=until)
         with self._database.statement() as connection:
             return connection.execute(statement).rowcount == 1
+
+    def cool(self, token_id: str, *, asked_s: float | None, speed: float = 1.0) -> float:
+        """A 429 came; see `TokenPauses.cool`."""
+        return self._pauses.cool(token_id, asked_s=asked_s, speed=speed)
+
+    def works(self, token_id: str) -> bool:
+        """A call succeeded; see `TokenPauses.works`."""
+        return self._pauses.works(token_id)
 
     def refreshing(self, token_id: str) -> AbstractContextManager[None]:
         """Be the only one, over all processes, who refreshes this token inside the block.

@@ -7,10 +7,13 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, insert, select, update
 
+from reelqueue.domain.workers import Heartbeat
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.limits import LEASE_S
 from reelqueue.store.engine import Database
 from reelqueue.store.tables import jobs, workers
+
+_all = workers.alias()
 
 KEPT_S = 3600.0
 """A worker that is gone stays readable for an hour."""
@@ -40,8 +43,8 @@ class Workers:
             connection.execute(statement)
         return worker_id
 
-    def heartbeat(self, worker_id: str, *, draining: bool = False) -> frozenset[str] | None:
-        """Renew every lease of the worker. Returns the ids of its jobs whose cancel was asked for.
+    def heartbeat(self, worker_id: str, *, draining: bool = False) -> Heartbeat | None:
+        """Renew every lease of the worker. Returns what else it has to know.
 
         `None`: too late, the lease had run out by the database's clock. The worker must drop all it holds.
         """
@@ -56,12 +59,13 @@ class Workers:
                     jobs.c.dispatch == "held",
                     jobs.c.cancel_requested_at.is_not(None),
                 )
-                .scalar_subquery()
+                .scalar_subquery(),
+                select(func.count()).where(_all.c.expires_at > func.now()).scalar_subquery(),
             )
         )
         with self._database.statement() as connection:
             row = connection.execute(renewed).first()
-        return None if row is None else frozenset(row[0] or ())
+        return None if row is None else Heartbeat(wanted=frozenset(row[0] or ()), alive=row[1])
 
     def leave(self, worker_id: str) -> None:
         """Say goodbye, so that what is still held is taken over at once instead of in thirty seconds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,10 +30,13 @@ from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.jobs.why import WhyReader
 from reelqueue.kit.broker import broker_answers
 from reelqueue.kit.clock import SystemClock
+from reelqueue.kit.gcra import Gcra, connect
+from reelqueue.kit.local_gcra import LocalGcra
 from reelqueue.kit.metrics import Metrics
 from reelqueue.kit.sealing import Sealer, derive
 from reelqueue.nemo.client import NemoClient
 from reelqueue.nemo.headers import Attribution
+from reelqueue.nemo.throttle import TokenThrottle
 from reelqueue.nemo.transport import CallLimits
 from reelqueue.settings import Settings
 from reelqueue.store.answers import Answers
@@ -77,6 +81,8 @@ class Services:
         self.clock = SystemClock()
         self.rng = random.Random()  # noqa: S311 - spreads retries; keeps no secret
         self.metrics = Metrics()
+        self.live_workers: Callable[[], int | None] = lambda: None
+        """Known to a worker; see `Lease.live_workers`."""
 
     # --- the database ---
 
@@ -332,7 +338,27 @@ class Services:
             ),
             ssl_context=self.ssl_context,
             clock=self.clock,
+            throttle=self.throttle,
         )
+
+    @cached_property
+    def throttle(self) -> TokenThrottle:
+        """Keeps every token's rate."""
+        minute_s = 60.0 / self.settings.speed
+        client = connect(self.settings.redis_url.get_secret_value())
+        return TokenThrottle(
+            Gcra(client, prefix="reelqueue:rate:", minute_s=minute_s),
+            LocalGcra(self.clock, minute_s=minute_s),
+            live_workers=self._alive,
+            clock=self.clock,
+            rng=self.rng,
+            metrics=self.metrics,
+            speed=self.settings.speed,
+        )
+
+    def _alive(self) -> int | None:
+        """As `live_workers` says then, not now: a worker is put together after its adapters."""
+        return self.live_workers()
 
     @cached_property
     def desk(self) -> TokenDesk:
@@ -345,6 +371,7 @@ class Services:
             clock=self.clock,
             speed=self.settings.speed,
             web_url=nemo.web_url,
+            pause=self.throttle.cool_token,
         )
 
     @cached_property

@@ -53,6 +53,7 @@ class Worker:
 def build_worker(services: Services, *, node: str, queues: Sequence[Queue], capacity: int) -> Worker:
     """Put a worker together. Nothing is registered and nothing runs before `lease.start`."""
     lease = Lease(services.workers, services.clock, node=node, queues=queues, capacity=capacity)
+    services.live_workers = lease.live_workers
     live = LiveTurns()
     return Worker(
         lease=lease,

@@ -12,6 +12,7 @@ import pytest
 
 from adk.environment import environment
 from adk.live import AdkServer, Recording, running
+from fakes.unthrottled import Unthrottled
 from reelqueue.domain.upstream import Credential
 from reelqueue.kit.clock import SystemClock
 from reelqueue.nemo.client import NemoClient
@@ -77,6 +78,7 @@ def connect() -> Iterator[Connect]:
             limits=replace(CallLimits(), **limits),  # type: ignore[arg-type]
             ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             clock=SystemClock(),
+            throttle=Unthrottled(),
         )
         clients.append(client)
         return client

@@ -103,7 +103,9 @@ class Plant:
         lease = Lease(Workers(database), clock, node="n", queues=list(Queue), capacity=50, every_s=3600)
         lease._register()
         live = LiveTurns()
-        desk = TokenDesk(wire.through("tokens", self.tokens), upstream, anonymous_client_id=None, clock=clock)
+        desk = TokenDesk(
+            wire.through("tokens", self.tokens), upstream, anonymous_client_id=None, clock=clock, speed=FAST
+        )
         sessions = SessionKeeper(
             upstream=upstream,
             desk=desk,

@@ -15,10 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fakes.rawhttp import Handler, RawServer
+from fakes.unthrottled import Unthrottled
 from reelqueue.domain.upstream import Credential
 from reelqueue.kit.clock import SystemClock
 from reelqueue.nemo.client import NemoClient
 from reelqueue.nemo.headers import Attribution
+from reelqueue.nemo.throttle import Throttle
 from reelqueue.nemo.transport import CallLimits
 
 TOKEN = "nmv_usr_CANARY-6f1d0b"
@@ -87,13 +89,16 @@ def connect(client_tls: ssl.SSLContext) -> Iterator[Connect]:
     """Make a client of a server or of a URL."""
     clients: list[NemoClient] = []
 
-    def make(server: RawServer | str, *, tls: ssl.SSLContext | None = None, **limits: float) -> NemoClient:
+    def make(
+        server: RawServer | str, *, tls: ssl.SSLContext | None = None, throttle: Throttle | None = None, **limits: float
+    ) -> NemoClient:
         client = NemoClient(
             server if isinstance(server, str) else server.base_url,
             attribution=WHO,
             limits=replace(CallLimits(connect_s=5, read_s=5, write_s=5, call_total_s=10), **limits),  # type: ignore[arg-type]
             ssl_context=tls or client_tls,
             clock=SystemClock(),
+            throttle=throttle or Unthrottled(),
         )
         clients.append(client)
         return client

@@ -125,7 +125,7 @@ def test_a_project_has_its_own_token_and_an_export_room_of_its_own(board, shown,
 def test_while_every_token_rests_so_do_new_jobs(board, shown, tenant):
     token = board.upstream_token(tenant, health="cooling", cooling_until=func.now() + timedelta(minutes=1))
     waits = board.job(tenant)
-    assert shown(tenant, waits).reason is WaitingReason.UPSTREAM_BUSY
+    assert shown(tenant, waits).reason is WaitingReason.TOKEN_COOLING
     with board.database.statement() as connection:
         mine = update(upstream_tokens).where(upstream_tokens.c.id == token)
         connection.execute(mine.values(cooling_until=func.now()))

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from fakes.job_rows import counting, emptied
+from reelqueue.domain.workers import Heartbeat
 from reelqueue.kit.limits import LEASE_S
 from reelqueue.store.tables import workers as table
 from reelqueue.store.workers import Workers
@@ -58,8 +59,16 @@ def test_each_start_is_another_worker(workers):
 def test_a_heartbeat_renews(workers, row, database):
     worker_id = workers.register(node="n", queues=["step"], capacity=1)
     age(database, worker_id, 20)
-    assert workers.heartbeat(worker_id) == frozenset()
+    assert workers.heartbeat(worker_id) == Heartbeat()
     assert row(worker_id)["left"] > timedelta(seconds=LEASE_S - 10)
+
+
+def test_a_heartbeat_counts_the_living_among_whom_a_rate_is_shared(workers, database):
+    mine, other, gone, late = (workers.register(node="n", queues=["step"], capacity=1) for _ in range(4))
+    assert workers.heartbeat(mine).alive == 4
+    workers.leave(gone)
+    age(database, late, LEASE_S + 1)
+    assert workers.heartbeat(mine).alive == workers.heartbeat(other).alive == 2
 
 
 def test_a_heartbeat_that_comes_too_late_renews_nothing(workers, row, database):
@@ -87,7 +96,7 @@ def test_it_tells_of_held_jobs_whose_cancel_was_asked_for(workers, board, tenant
     board.held(tenant, "wrk_other", cancel_requested_at=func.now())
     released = board.held(tenant, worker_id, cancel_requested_at=func.now())
     board.steal(released)
-    assert workers.heartbeat(worker_id) == wanted
+    assert workers.heartbeat(worker_id).wanted == wanted
 
 
 def test_draining_is_told_and_taken_back(workers, row):

@@ -15,7 +15,7 @@ from reelqueue.dev.docs.settings import env_example, groups
 from reelqueue.dev.docs.statuses import status_page
 from reelqueue.domain.deliveries import MAX_ATTEMPTS
 from reelqueue.domain.jobs import TRANSITIONS, WaitingReason
-from reelqueue.errors import RateLimited, ReelqueueError, every_class
+from reelqueue.errors import RateLimited, ReelqueueError, TokenCooling, UpstreamThrottled, every_class
 from reelqueue.kit.metrics import Metrics
 from reelqueue.nemo.error_table import ROWS, Then
 
@@ -118,6 +118,9 @@ def job_errors() -> dict[str, list[str]]:
     return {re.sub(r"<a .*?</a>", "", row[0]).strip("`"): row[1:] for row in rows[2:]}
 
 
+WAITED_OUT = [RateLimited.code, UpstreamThrottled.code, TokenCooling.code]
+
+
 def test_the_page_answers_both_who_ask_for_another_try():
     shown = job_errors()
     for kind in every_class():
@@ -126,7 +129,7 @@ def test_the_page_answers_both_who_ask_for_another_try():
         blame, by_caller, by_us, *_ = shown[kind.code]
         assert (blame, by_caller) == (kind.blame, "yes" if kind.retryable else "no"), kind
         assert (by_us == "yes") is kind.tried_again, kind
-    assert [code for code, row in shown.items() if row[2] == "waits"] == [RateLimited.code]
+    assert [code for code, row in shown.items() if row[2] == "waits"] == WAITED_OUT
 
 
 def test_the_page_says_where_credits_may_be_gone():

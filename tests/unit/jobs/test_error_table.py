@@ -34,13 +34,15 @@ WORKING = RenderReport(RenderPhase.PROCESSING, 5.0)
 TWO = (Output(quality="low"), Output(quality="high"))
 WAITS = {
     WaitingReason.UPSTREAM_BUSY: Then.WAITS,
+    WaitingReason.TOKEN_RATE: Then.WAITS,
+    WaitingReason.TOKEN_COOLING: Then.WAITS,
     WaitingReason.RECONCILE: Then.RECONCILES,
     WaitingReason.RENDER: Then.ASKS_AGAIN,
     WaitingReason.CREDITS: Then.NEEDS_CREDITS,
     WaitingReason.ANSWER: Then.ASKS_OWNER,
 }
 
-HAPPENINGS = (Where.ENVELOPE, Where.HTTP, Where.TRANSPORT)
+HAPPENINGS = (Where.ENVELOPE, Where.HTTP, Where.TRANSPORT, Where.THROTTLE)
 """What a step hears of as an exception: which class it is at which call is what matters, not how it was said."""
 
 

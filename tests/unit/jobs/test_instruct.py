@@ -162,10 +162,11 @@ PROVEN = (
     *(errors.NotSent, errors.RateLimited, errors.TokenRejected, errors.SessionNotFound, errors.CreditsExhausted),
     *(errors.UpstreamForbidden, errors.UpstreamRequestInvalid, errors.ExportNotAllowed),
     *(errors.FileUnsupportedUpstream, errors.FileTooLargeUpstream),
+    *(errors.UpstreamThrottled, errors.TokenCooling),
 )
 
 
-RESENT = (errors.NotSent, errors.RateLimited, errors.TokenRejected)
+RESENT = (errors.NotSent, errors.RateLimited, errors.UpstreamThrottled, errors.TokenCooling, errors.TokenRejected)
 
 
 @pytest.mark.parametrize("kind", [k for k in every_error() if issubclass(k, errors.UpstreamError)])

@@ -56,6 +56,19 @@ def test_it_is_good_for_less_time_than_the_database_grants(start, clock):
     assert not lease.is_good_for("wrk_1")
 
 
+def test_how_many_live_is_known_from_the_first_heartbeat_on_and_as_long_as_the_lease_is(clock):
+    """By the first heartbeat every other worker has counted this one too."""
+    workers = MemoryWorkers()
+    workers.alive = 3
+    lease = Lease(workers, clock, node="n", queues=["step"], capacity=2)
+    lease._register()
+    assert lease.live_workers() is None
+    lease._beat(lambda job_id: None)
+    assert lease.live_workers() == 3
+    clock.forward(LEASE_S - SAFETY_S)
+    assert lease.live_workers() is None
+
+
 def test_renewing_makes_it_good_again(start, clock, eventually):
     workers = MemoryWorkers()
     lease = start(workers)

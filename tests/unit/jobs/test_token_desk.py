@@ -8,6 +8,7 @@ import pytest
 
 from fakes.engine import TENANT, TOKEN, MemoryTokens, World
 from fakes.upstream import ScriptedUpstream
+from reelqueue.domain.pace import DEFAULT_COOLING_S, SHORTEST_COOLING_S
 from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.errors import (
     CreditsExhausted,
@@ -15,12 +16,14 @@ from reelqueue.errors import (
     NoUpstreamToken,
     RateLimited,
     SessionNotFound,
+    TokenCooling,
     TokenRejected,
     UpstreamForbidden,
     UpstreamProtocolError,
+    UpstreamThrottled,
     UpstreamUnavailable,
 )
-from reelqueue.jobs.token_desk import DEFAULT_COOLING_S, KNOWN_S, TokenDesk
+from reelqueue.jobs.token_desk import KNOWN_S, TokenDesk
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def test_no_token_is_fetched_to_get_around_a_pause(world, anonymous, upstream):
 # --- what a refusal says ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("asked", "pause"), [(7.0, 7.0), (0.0, 0.0), (None, DEFAULT_COOLING_S)])
+@pytest.mark.parametrize(("asked", "pause"), [(7.0, 7.0), (0.0, SHORTEST_COOLING_S), (None, DEFAULT_COOLING_S)])
 def test_a_429_cools_the_token(world, desk, tokens, asked, pause):
     world.add_token()
     with pytest.raises(RateLimited):
@@ -127,6 +130,51 @@ def test_speed_shortens_only_the_pause_that_nobody_asked_for(world, tokens, upst
     with pytest.raises(RateLimited):
         desk.using(TOKEN, failing_once(RateLimited(retry_after=asked)))
     assert tokens.marks == [(TokenHealth.COOLING, 1, pause)]
+
+
+@pytest.mark.parametrize("error", [UpstreamThrottled(retry_after=3), TokenCooling(retry_after=3)])
+def test_our_own_limit_says_nothing_of_the_token(world, desk, tokens, error):
+    """Else our own waiting would halve its rate."""
+    world.add_token()
+    with pytest.raises(UpstreamThrottled):
+        desk.using(TOKEN, failing_once(error))
+    assert tokens.marks == []
+
+
+def test_a_429_is_told_to_every_process_at_once_for_as_long_as_the_row_says(world, tokens, upstream):
+    world.add_token()
+    told = []
+    desk = TokenDesk(
+        tokens, upstream, anonymous_client_id=None, clock=world.clock, pause=lambda *pause: told.append(pause)
+    )
+    for _ in range(2):
+        with pytest.raises(RateLimited):
+            desk.using(TOKEN, failing_once(RateLimited()))
+    assert told == [(TOKEN, 30), (TOKEN, 60)]
+
+
+def test_the_pause_in_the_row_goes_with_the_credential_and_grows_shorter(world, desk):
+    world.add_token()
+    desk.refused(desk.for_token(TOKEN), RateLimited(retry_after=20))
+    pace = desk.for_token(TOKEN).credential.pace
+    assert pace.cooling_at(world.clock.monotonic()) == 20
+    world.clock.forward(5)
+    assert desk.for_token(TOKEN).credential.pace.cooling_at(world.clock.monotonic()) == 15
+
+
+def test_a_success_after_the_cooling_forgets_the_strikes_once(world, desk, tokens):
+    world.add_token()
+    desk.refused(desk.for_token(TOKEN), RateLimited(retry_after=20))
+    asked = []
+    works = tokens.works
+    tokens.works = lambda token_id: asked.append(token_id) or works(token_id)
+    desk.using(TOKEN, lambda credential: credential.token)
+    assert asked == [], "it was under way when the cooling began"
+    world.clock.forward(21)
+    for _ in range(3):
+        desk.using(TOKEN, lambda credential: credential.token)
+    assert asked == [TOKEN]
+    assert world.tokens[TOKEN].strikes == 0
 
 
 def test_no_credits_exhaust_it(world, desk, tokens):

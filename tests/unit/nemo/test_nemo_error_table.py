@@ -72,7 +72,7 @@ def test_every_class_of_the_upstreams_is_raised_for_something() -> None:
 
 
 def test_what_a_step_takes_for_a_refused_turn_is_what_the_table_calls_one() -> None:
-    before = {Where.ENVELOPE, Where.HTTP, Where.TRANSPORT}
+    before = {Where.ENVELOPE, Where.HTTP, Where.TRANSPORT, Where.THROTTLE}
     refused = {row.error for row in ROWS if row.where in before and Call.RUN_TURN in row.calls}
     assert set(NOT_TAKEN) == refused - {tree.TurnInterrupted}
     for kind in tree.every_class():

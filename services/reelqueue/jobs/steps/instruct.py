@@ -4,7 +4,8 @@ The order is the promise. The session is looked at; what it holds is stored with
 *then* the intent is committed (`begin_sending`, one row, fenced by the claim); the lease is checked once more; only
 then does the first byte leave. From the commit on nobody sends this instruction again. The exceptions are two, and
 both are proof held by this very call: no byte of the request was handed to the socket (`NotSent`), or the upstream
-refused it by name before it began (429, a dead token). Then the turn is made `ready` again under the same epoch.
+refused it by name before it began (429, a dead token). A turn that the token's own limit holds back is told so before
+there is a connection: the intent is untouched. Then the turn is made `ready` again under the same epoch.
 
 Everything else that goes wrong after the commit is doubt, and doubt is settled by looking (`reconcile.py`).
 """
@@ -33,10 +34,12 @@ from reelqueue.errors import (
     RateLimited,
     ReelqueueError,
     SessionNotFound,
+    TokenCooling,
     TokenRejected,
     UpstreamError,
     UpstreamForbidden,
     UpstreamRequestInvalid,
+    UpstreamThrottled,
 )
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.lease import Lease
@@ -52,6 +55,8 @@ from reelqueue.kit.clock import Clock
 NOT_TAKEN = (
     NotSent,
     RateLimited,
+    UpstreamThrottled,
+    TokenCooling,
     TokenRejected,
     UpstreamForbidden,
     SessionNotFound,
