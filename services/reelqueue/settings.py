@@ -36,6 +36,13 @@ class GatewaySettings(BaseModel):
     sse_ping_s: float = Field(15.0, gt=0, description="Seconds between pings on an event stream.")
     threads: int = Field(40, gt=0, description="Threads for routes that talk to the database.")
     docs: bool = Field(default=True, description="Whether `/docs` and `/openapi.json` are served.")
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=32,
+        max_length=128,
+        description="Opens `/v1/admin` to the operator, as `openssl rand -hex 32` prints one. Without it nobody is let"
+        " in there.",
+    )
 
 
 class FileSettings(BaseModel):

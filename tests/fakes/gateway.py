@@ -24,6 +24,7 @@ from reelqueue.kit.clock import SystemClock
 from reelqueue.settings import Settings
 from reelqueue.wiring.services import Services
 
+ADMIN_TOKEN = "operator-" + "7" * 32
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -34,7 +35,7 @@ def settings_for(database_url: str, root: Path, **gateway: Any) -> Settings:
         secret_key=MASTER_KEY,
         egress_allow=(ip_network("127.0.0.0/8"),),
         files={"store_url": f"file://{root}/files", "spool_dir": f"{root}/files", "fetch_s": 5.0},
-        gateway=gateway,
+        gateway={"admin_token": ADMIN_TOKEN, **gateway},
     )
 
 
@@ -115,6 +116,11 @@ class RunningGateway:
         tenant = self.services.tenants.create(f"t-{uuid.uuid4().hex[:12]}")
         key = self.services.api_keys.create(tenant.id, name="test", scopes=scopes)
         return TenantClient(self, tenant.id, key.id, key.text)
+
+    def operator(self) -> httpx.Client:
+        """An HTTP client with the operator's token."""
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=20, trust_env=False)
 
     def files(self) -> list[str]:
         """Every file on the disk: kept ones and temporary ones."""

@@ -15,10 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from reelqueue.domain.tenants import TenantState
 from reelqueue.kit.ids import PREFIXES, is_id
 
-SCOPES: Final = frozenset({"jobs:read", "jobs:write", "webhooks", "tokens", "usage"})
-"""What a key may be allowed. Assets, projects and batches count as jobs, the event feed as webhooks."""
+SCOPES: Final = frozenset({"jobs:read", "jobs:write", "webhooks", "tokens", "usage", "admin"})
+"""What a key may be allowed. Assets, projects and batches count as jobs, the event feed as webhooks.
+
+`admin` is for the keys of its own tenant. It is not the operator's: no key of a tenant opens `/v1/admin`.
+"""
 
 RANDOM_BYTES: Final = 32
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -58,6 +62,8 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    tenant_state: TenantState = TenantState.ACTIVE
+    """As it was when the key was found."""
 
     def is_live(self, now: datetime) -> bool:
         """Whether the key is neither revoked nor expired."""

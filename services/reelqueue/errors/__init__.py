@@ -4,6 +4,7 @@
     ├── CallerError                  the request, or what it points at, is wrong
     │   ├── AuthenticationRequired     401  no key, or not one of ours
     │   ├── ScopeMissing               403  the key may not do this
+    │   ├── TenantSuspended            403  nor may any other of its tenant
     │   ├── NotFound                   404  no such thing for this tenant
     │   ├── MethodNotAllowed           405
     │   ├── JsonInvalid                400  not JSON
@@ -106,6 +107,7 @@ from reelqueue.errors.caller import (
     ScopeMissing,
     SourceUnreachable,
     StateConflict,
+    TenantSuspended,
     UrlInvalid,
     ValidationFailed,
 )
@@ -213,6 +215,7 @@ __all__ = [
     "SourceUnreachable",
     "StateConflict",
     "StorageFull",
+    "TenantSuspended",
     "TokenCooling",
     "TokenRejected",
     "TurnFailed",

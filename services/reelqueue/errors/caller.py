@@ -32,6 +32,14 @@ class ScopeMissing(CallerError):
     fix = "Use a key that has the scope named in `scope`."
 
 
+class TenantSuspended(CallerError):
+    """The tenant of this API key is suspended."""
+
+    code = "tenant_suspended"
+    status = 403
+    fix = "Ask the operator of the service. Jobs, files and keys are as they were."
+
+
 class NotFound(CallerError):
     """There is no such thing here."""
 

@@ -23,7 +23,9 @@ from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
 from reelqueue.gateway.routes import (
+    admin,
     answers,
+    api_keys,
     assets,
     batches,
     docs,
@@ -50,7 +52,8 @@ from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
 _JOBS: Final = (jobs, quote, why, answers, events, results)
-API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, credit_routes, health)
+_TENANCY: Final = (api_keys, admin)
+API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, credit_routes, *_TENANCY, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 

@@ -1,6 +1,7 @@
 """Who is asking: API keys, looked up once every few seconds.
 
-A key's row is kept in memory for at most `TTL_S`, which is how long a revoked key may still be let in. Keys that do
+A key's row is kept in memory for at most `TTL_S`, which is how long a revoked key, or one of a suspended tenant, may
+still be let in. Keys that do
 not exist are remembered apart from those that do, so that guesses cannot push real keys out.
 """
 
@@ -16,8 +17,9 @@ from typing import Final
 from starlette.requests import Request
 
 from reelqueue.domain.api_keys import ApiKey, admits, parse_key
-from reelqueue.errors import AuthenticationRequired, ScopeMissing
-from reelqueue.gateway.ports import ApiKeyRows
+from reelqueue.domain.tenants import TenantState
+from reelqueue.errors import AuthenticationRequired, ScopeMissing, TenantSuspended
+from reelqueue.gateway.tenancy_ports import ApiKeyRows
 from reelqueue.gateway.threads import Threads
 from reelqueue.kit.clock import Clock
 
@@ -76,14 +78,16 @@ class Authenticator:
         self._used: set[str] = set()
 
     async def principal(self, request: Request) -> Principal:
-        """Raises `AuthenticationRequired`, which never says why, and `DependencyUnavailable`."""
-        parsed = parse_key(_bearer(request))
+        """Raises `AuthenticationRequired`, which never says why, `TenantSuspended` and `DependencyUnavailable`."""
+        parsed = parse_key(bearer_of(request))
         if parsed is None:
             raise AuthenticationRequired
         key = await self._find(parsed.id)
         if not admits(key, parsed, pepper=self._pepper, now=self._clock.now()):
             raise AuthenticationRequired
         assert key is not None
+        if key.tenant_state is not TenantState.ACTIVE:
+            raise TenantSuspended
         self._used.add(key.id)
         return Principal(tenant_id=key.tenant_id, key_id=key.id, scopes=key.scopes)
 
@@ -121,7 +125,7 @@ class Authenticator:
         return forget
 
 
-def _bearer(request: Request) -> str:
+def bearer_of(request: Request) -> str:
     """The token of the one `Authorization` header. Two of them might be read differently by two readers."""
     given = request.headers.getlist("authorization")
     if len(given) != 1 or len(given[0]) > 200 or not given[0].lower().startswith(_BEARER):

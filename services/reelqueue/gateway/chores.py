@@ -1,4 +1,4 @@
-"""What a gateway does beside answering: notes which keys were used, and removes files that nobody knows."""
+"""What a gateway does beside answering: notes which keys were used, and removes files that nobody may keep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reelqueue.kit.logs import get_logger
 
 TOUCH_EVERY_S: Final = 60.0
 SWEEP_EVERY_S: Final = 3600.0
+ERASE_EVERY_S: Final = 10.0
 
 _log = get_logger(__name__)
 
@@ -21,7 +22,7 @@ _log = get_logger(__name__)
 @asynccontextmanager
 async def chores(gateway: Gateway) -> AsyncIterator[None]:
     """Done now and then within the block; the keys once more at its end."""
-    tasks = [asyncio.create_task(_touch_keys(gateway)), asyncio.create_task(_sweep_files(gateway))]
+    tasks = [asyncio.create_task(chore(gateway)) for chore in (_touch_keys, _sweep_files, _erase_files)]
     try:
         yield
     finally:
@@ -55,3 +56,16 @@ async def _sweep_files(gateway: Gateway) -> None:
             _log.warning("files.sweep_failed", exc_info=True)
         else:
             _log.info("files.swept", removed=removed)
+
+
+async def _erase_files(gateway: Gateway) -> None:
+    """Of tenants whose rows are gone. A store that breaks off is gone on with once the claim has run out."""
+    while True:
+        await asyncio.sleep(ERASE_EVERY_S)
+        try:
+            removed = await gateway.threads.slow(gateway.services.file_eraser.run)
+        except (DependencyUnavailable, OSError):
+            _log.warning("files.erasure_failed", exc_info=True)
+        else:
+            if removed:
+                _log.info("files.erased", removed=removed)

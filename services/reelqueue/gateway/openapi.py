@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from reelqueue.domain.jobs import Status
 from reelqueue.gateway.context import scope_of
+from reelqueue.gateway.operator_routes import OperatorRoute
 from reelqueue.gateway.problems import MEDIA_TYPE
 from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.batch_request import BatchRequest
@@ -19,6 +20,8 @@ from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
 from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
 from reelqueue.gateway.schemas.shown import SHOWN
+from reelqueue.gateway.schemas.tenancy_documents import TENANCY_SHOWN
+from reelqueue.gateway.schemas.tenancy_requests import ApiKeyRequest, EraseRequest, TenantPatch, TenantRequest
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -27,7 +30,7 @@ _DESCRIPTIONS: Final = {
     200: "Done.",
     400: "The request cannot be read: malformed JSON or form, a member twice, a bad cursor or key.",
     401: "No valid API key.",
-    403: "The key lacks the scope.",
+    403: "The key lacks the scope, or its tenant is suspended.",
     404: "No such thing for this tenant.",
     408: "The body came too slowly.",
     409: "Not possible in this state.",
@@ -306,20 +309,24 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     components = document.setdefault("components", {})
     components["schemas"] = _schemas()
     components["securitySchemes"] = {
-        "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `rq_…`. Its scopes limit it."}
+        "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `rq_…`. Its scopes limit it."},
+        "operator": {"type": "http", "scheme": "bearer", "description": "The operator's token. No tenant has it."},
     }
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
-                _complete(document["paths"][route.path_format][method.lower()], scope_of(route.endpoint))
+                told = document["paths"][route.path_format][method.lower()]
+                _complete(told, scope_of(route.endpoint), operator=isinstance(route, OperatorRoute))
     return document
 
 
-def _complete(operation: dict[str, Any], scope: str | None) -> None:
+def _complete(operation: dict[str, Any], scope: str | None, *, operator: bool) -> None:
     """Say which scope is needed, and take away the 422 that FastAPI promises wherever a path has a parameter."""
     if scope is not None:
         operation["security"] = [{"apiKey": []}]
         operation["x-required-scope"] = scope
+    elif operator:
+        operation["security"] = [{"operator": []}]
     for content in operation["responses"].get("422", {}).get("content", {}).values():
         if content["schema"].get("$ref", "").endswith("/HTTPValidationError"):
             del operation["responses"]["422"]
@@ -337,9 +344,13 @@ def _schemas() -> dict[str, Any]:
         BatchRequest,
         AssetRequest,
         EndpointRequest,
+        ApiKeyRequest,
+        TenantRequest,
+        TenantPatch,
+        EraseRequest,
     )
     taken = [(model, "validation") for model in requests]
-    shown = [(model, "serialization") for model in SHOWN]
+    shown = [(model, "serialization") for model in (*SHOWN, *TENANCY_SHOWN)]
     _, definitions = models_json_schema([*taken, *shown], ref_template=_REF + "{model}")  # type: ignore[list-item]
     schemas: dict[str, Any] = dict(definitions["$defs"])
     schemas["JobForm"] = _job_form(schemas["JobRequest"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from reelqueue.domain.api_keys import ApiKey
+from pydantic import SecretStr
+
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.credits import Credits
 from reelqueue.domain.endpoints import Endpoint
@@ -20,24 +21,13 @@ from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
+from reelqueue.gateway.tenancy_ports import ApiKeyRows, AuditRows, ErasureRows, TenantRows
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
 from reelqueue.jobs.ports import HistoryStore
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.metrics import Metrics
-
-
-class ApiKeyRows(Protocol):
-    """Keys by id."""
-
-    def find(self, key_id: str) -> ApiKey | None:
-        """The key, live or not."""
-        ...
-
-    def touch(self, key_ids: Iterable[str]) -> None:
-        """Note that the keys were used just now."""
-        ...
 
 
 class JobRows(Protocol):
@@ -198,6 +188,7 @@ class GatewayLimits(Protocol):
     sse_ping_s: float
     threads: int
     docs: bool
+    admin_token: SecretStr | None
 
 
 class SettingsTree(Protocol):
@@ -230,6 +221,12 @@ class GatewayServices(Protocol):
     def metrics(self) -> Metrics: ...  # noqa: D102
     @property
     def api_keys(self) -> ApiKeyRows: ...  # noqa: D102
+    @property
+    def tenants(self) -> TenantRows: ...  # noqa: D102
+    @property
+    def erasures(self) -> ErasureRows: ...  # noqa: D102
+    @property
+    def audit_log(self) -> AuditRows: ...  # noqa: D102
     @property
     def pepper(self) -> bytes: ...  # noqa: D102
     @property
@@ -270,6 +267,8 @@ class GatewayServices(Protocol):
     def spool(self) -> Spool: ...  # noqa: D102
     @property
     def orphan_sweep(self) -> Sweep: ...  # noqa: D102
+    @property
+    def file_eraser(self) -> Sweep: ...  # noqa: D102
     @property
     def file_limits(self) -> FileLimits: ...  # noqa: D102
     @property

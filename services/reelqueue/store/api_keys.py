@@ -9,10 +9,14 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, insert, select, update
 
 from reelqueue.domain.api_keys import RANDOM_BYTES, SCOPES, ApiKey, CreatedKey, make_key
+from reelqueue.domain.audit import PROCESS, Actor
+from reelqueue.domain.tenants import TenantState
 from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
+from reelqueue.store.audit import record
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import api_keys
+from reelqueue.store.tables import api_keys, tenants
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _K = api_keys.c
@@ -26,7 +30,13 @@ class ApiKeys:
         self._pepper = pepper
 
     def create(
-        self, tenant_id: str, *, name: str, scopes: Iterable[str], expires_at: datetime | None = None
+        self,
+        tenant_id: str,
+        *,
+        name: str,
+        scopes: Iterable[str],
+        expires_at: datetime | None = None,
+        by: Actor = PROCESS,
     ) -> CreatedKey:
         """A new key. Its text is in the answer and nowhere else.
 
@@ -46,8 +56,10 @@ class ApiKeys:
             )
             .returning(_K.created_at)
         )
-        with refusing(no_such_tenant(api_keys)), self._database.statement() as connection:
+        data = {"scopes": sorted(chosen), "expires_at": None if expires_at is None else rfc3339(expires_at)}
+        with refusing(no_such_tenant(api_keys)), self._database.transaction() as connection:
             created_at = connection.execute(statement).scalar_one()
+            record(connection, by, "key.created", tenant_id=tenant_id, target=key.id, data=data)
         return CreatedKey(
             id=key.id,
             tenant_id=tenant_id,
@@ -60,20 +72,34 @@ class ApiKeys:
 
     def find(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked and expired ones too: `domain.api_keys.admits` decides."""
-        with self._database.statement() as connection:
-            row = connection.execute(select(api_keys).where(_K.id == key_id)).mappings().first()
-        return None if row is None else _key_from(row)
-
-    def revoke(self, tenant_id: str, key_id: str) -> None:
-        """End a key for good. Once revoked it stays so, with its first date. Raises `NotFound`."""
         statement = (
-            update(api_keys)
-            .where(_K.tenant_id == tenant_id, _K.id == key_id)
-            .values(revoked_at=func.coalesce(_K.revoked_at, func.now()))
+            select(api_keys, tenants.c.state.label("tenant_state"))
+            .join(tenants, tenants.c.id == _K.tenant_id)
+            .where(_K.id == key_id)
         )
         with self._database.statement() as connection:
-            if connection.execute(statement).rowcount != 1:
+            row = connection.execute(statement).mappings().first()
+        return None if row is None else _key_from(row)
+
+    def find_of(self, tenant_id: str, key_id: str) -> ApiKey:
+        """The tenant's key of this id, revoked and expired ones too. Raises `NotFound`."""
+        statement = select(api_keys).where(_K.tenant_id == tenant_id, _K.id == key_id)
+        with self._database.statement() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise NotFound
+        return _key_from(row)
+
+    def revoke(self, tenant_id: str, key_id: str, *, by: Actor = PROCESS) -> None:
+        """End a key for good. Once revoked it stays so, with its first date. Raises `NotFound`."""
+        mine = (_K.tenant_id == tenant_id, _K.id == key_id)
+        with self._database.transaction() as connection:
+            row = connection.execute(select(_K.revoked_at).where(*mine).with_for_update()).first()
+            if row is None:
                 raise NotFound
+            if row.revoked_at is None:
+                connection.execute(update(api_keys).where(*mine).values(revoked_at=func.now()))
+                record(connection, by, "key.revoked", tenant_id=tenant_id, target=key_id)
 
     def touch(self, key_ids: Iterable[str]) -> None:
         """Note that the keys were used just now. A row that somebody else is writing to is passed over."""
@@ -82,9 +108,11 @@ class ApiKeys:
         with self._database.statement() as connection:
             connection.execute(statement)
 
-    def list(self, tenant_id: str) -> list[ApiKey]:
-        """All keys of the tenant, the newest first."""
-        statement = select(api_keys).where(_K.tenant_id == tenant_id).order_by(_K.id.desc())
+    def list(self, tenant_id: str, *, before: str | None = None, limit: int | None = None) -> list[ApiKey]:
+        """Keys of the tenant, the newest first, older than the id `before`; all unless `limit` is given."""
+        statement = select(api_keys).where(_K.tenant_id == tenant_id).order_by(_K.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(_K.id < before)
         with self._database.statement() as connection:
             return [_key_from(row) for row in connection.execute(statement).mappings()]
 
@@ -98,4 +126,5 @@ def _known(scopes: Iterable[str]) -> frozenset[str]:
 
 
 def _key_from(row: RowMapping) -> ApiKey:
-    return ApiKey(**{**row, "scopes": frozenset(row["scopes"])})
+    state = TenantState(row.get("tenant_state", TenantState.ACTIVE))
+    return ApiKey(**{**row, "scopes": frozenset(row["scopes"]), "tenant_state": state})

@@ -69,7 +69,7 @@ class Jobs:
             if status.is_final:
                 raise StateConflict(f"The job has {status} already.")
             at_once = status in NOTHING_SPENT and row.dispatch != "held"
-            values = _ended() if at_once else _wished()
+            values = canceled_at_once() if at_once else cancel_wished()
             changed = update(jobs).where(*mine).values(**values).returning(*CHANGED)
             changed_row = connection.execute(changed).mappings().one()
             if at_once:
@@ -79,7 +79,8 @@ class Jobs:
             return job_from(changed_row)
 
 
-def _ended() -> dict[str, object]:
+def canceled_at_once() -> dict[str, object]:
+    """What becomes of a job that nobody holds and that has called nobody."""
     return {
         "status": Status.CANCELED,
         "dispatch": "done",
@@ -95,7 +96,7 @@ def _ended() -> dict[str, object]:
     }
 
 
-def _wished() -> dict[str, object]:
+def cancel_wished() -> dict[str, object]:
     """The wish, and an early due time so that a job asleep hears of it. Nobody waits for room to be canceled."""
     return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),

@@ -13,12 +13,18 @@ from reelqueue.errors import NotFound, ReelqueueError
 
 @contextmanager
 def refusing(answers: Mapping[str, ReelqueueError]) -> Iterator[None]:
-    """Raise the error that belongs to the constraint. A constraint that is not listed is a bug of ours and passes."""
+    """Raise the error that belongs to the constraint. A constraint that is not listed is a bug of ours and passes.
+
+    A tenant that is gone is always `NotFound`: it was erased while its request was under way.
+    """
     try:
         yield
     except IntegrityError as error:
         diagnostics = getattr(error.orig, "diag", None)
-        answer = answers.get(getattr(diagnostics, "constraint_name", None) or "")
+        name = getattr(diagnostics, "constraint_name", None) or ""
+        answer = answers.get(name)
+        if answer is None and name.endswith("_tenant_id_tenants"):
+            answer = NotFound("There is no such tenant.")
         if answer is None:
             raise
         raise answer from error

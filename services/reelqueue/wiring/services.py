@@ -18,6 +18,7 @@ from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver, tls_con
 from reelqueue.files.blobs import BlobStore
 from reelqueue.files.intake import InputFetcher
 from reelqueue.files.job_results import JobResults
+from reelqueue.files.keys import tenant_prefix
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.orphans import OrphanSweep
 from reelqueue.files.repair.workshop import Workshop, WorkshopLimits
@@ -25,6 +26,7 @@ from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
 from reelqueue.jobs.credits import CreditsReader
+from reelqueue.jobs.erasing import FileEraser, RowEraser
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.jobs.why import WhyReader
@@ -42,6 +44,7 @@ from reelqueue.settings import Settings
 from reelqueue.store.answers import Answers
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
+from reelqueue.store.audit import AuditLog
 from reelqueue.store.batches import Batches
 from reelqueue.store.blob_names import BlobNames
 from reelqueue.store.claims import Claims
@@ -49,6 +52,7 @@ from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.erasures import Erasures
 from reelqueue.store.events import Events
 from reelqueue.store.facts_of_waiting import WaitingFacts
 from reelqueue.store.health import Health
@@ -117,6 +121,21 @@ class Services:
     def api_keys(self) -> ApiKeys:
         """API keys."""
         return ApiKeys(self.database, self.pepper)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """What was done to tenants and keys."""
+        return AuditLog(self.database)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        """Erasures of tenants."""
+        return Erasures(self.database)
+
+    @cached_property
+    def row_eraser(self) -> RowEraser:
+        """Deletes the rows of erased tenants."""
+        return RowEraser(self.erasures)
 
     @cached_property
     def tokens(self) -> UpstreamTokens:
@@ -287,6 +306,11 @@ class Services:
     def orphan_sweep(self) -> OrphanSweep:
         """Removes files that nobody knows."""
         return OrphanSweep(spool=self.spool, blobs=self.blobs, rows=BlobNames(self.database), clock=self.clock)
+
+    @cached_property
+    def file_eraser(self) -> FileEraser:
+        """Deletes the files of erased tenants."""
+        return FileEraser(self.erasures, self.blobs, tenant_prefix)
 
     # --- the outside ---
 

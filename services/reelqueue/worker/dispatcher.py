@@ -24,8 +24,13 @@ def run_dispatcher(services: Services) -> int:
         bells=bells,
         clock=services.clock,
         metrics=services.metrics,
-        forget_expired=(services.intake.forget_expired_keys, services.workers.forget_gone),
+        forget_expired=(
+            services.intake.forget_expired_keys,
+            services.workers.forget_gone,
+            services.erasures.forget_old_spending,
+        ),
     )
+    stopped = threading.Event()
     notices = services.notices(WORK)
 
     def listen() -> None:
@@ -34,6 +39,8 @@ def run_dispatcher(services: Services) -> int:
                 dispatcher.wake()
 
     threading.Thread(target=listen, name="wakes", daemon=True).start()
+    # A thread of its own: however long a tenant takes to erase, nobody waits for his turn because of it.
+    threading.Thread(target=services.row_eraser.run, args=(stopped,), name="erases", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop())
     if services.settings.metrics_port is not None:
@@ -42,6 +49,7 @@ def run_dispatcher(services: Services) -> int:
     try:
         dispatcher.run()
     finally:
+        stopped.set()
         notices.close()
         services.close()
     log.info("dispatcher.stopped")

@@ -1,5 +1,6 @@
 """Every table. The migrations make them; `alembic check` holds the two together."""
 
+from reelqueue.store.tables.administration import audit_log, erased_spending, erasures
 from reelqueue.store.tables.batches import batches
 from reelqueue.store.tables.credits import credit_entries
 from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
@@ -20,9 +21,12 @@ from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_
 __all__ = [
     "api_keys",
     "assets",
+    "audit_log",
     "batches",
     "credit_entries",
     "draft_versions",
+    "erased_spending",
+    "erasures",
     "flows",
     "former_sessions",
     "idempotency_keys",

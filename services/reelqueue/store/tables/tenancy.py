@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from reelqueue.domain.tenants import TenantState
 from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of, tenant_column
 
@@ -37,6 +38,9 @@ tenants = Table(
     Column("flow_time", Double, nullable=False, server_default=text("0")),
     Column("expected_s", Double, nullable=False, server_default=text("60")),
     Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("state", Text, nullable=False, server_default=TenantState.ACTIVE),
+    # What `paused` was, and will be again, while the tenant is suspended.
+    Column("paused_before", Boolean, nullable=False, server_default=false()),
     Column("webhook_secret", LargeBinary, nullable=False),
     created_column(),
     UniqueConstraint("name"),
@@ -44,6 +48,8 @@ tenants = Table(
     CheckConstraint("no_room IN ('own', 'pool')", name="no_room_known"),
     CheckConstraint("expected_s > 0", name="expected_positive"),
     CheckConstraint("max_running >= 0", name="max_running_not_negative"),
+    CheckConstraint(one_of("state", TenantState), name="state_known"),
+    CheckConstraint("state = 'active' OR paused", name="only_active_is_admitted"),
 )
 Index("ix_tenants_waiting", tenants.c.virtual_time, postgresql_where=tenants.c.has_waiting)
 
