@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reelqueue.cli import dev, health, jobs, processes, tenancy
+from reelqueue.cli import dev, health, jobs, keys, processes, tenancy, tenants
 
 app = typer.Typer(
     name="reelqueue",
@@ -15,6 +15,8 @@ app = typer.Typer(
 )
 processes.register(app)
 health.register(app)
+tenants.register(app)
+keys.register(app)
 tenancy.register(app)
 jobs.register(app)
 dev.register(app)
