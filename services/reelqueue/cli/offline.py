@@ -40,12 +40,12 @@ def operator() -> Actor:
     return Actor(name=f"cli:{user}")
 
 
-def show(row: Mapping[str, object], *, as_json: bool) -> None:
-    """One thing, for people or for programs."""
+def show(row: Mapping[str, object], *, as_json: bool, nothing: str = "") -> None:
+    """One thing, for people or for programs; people read `nothing` where there is none."""
     if as_json:
         typer.echo(json.dumps(row))
         return
     width = max(len(name) for name in row)
     for name, value in row.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else value
+        text = ", ".join(map(str, value)) if isinstance(value, list) else nothing if value is None else value
         typer.echo(f"{name:<{width}}  {text}")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from reelqueue.wiring.services import Services
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+from reelqueue.cli.offline import AsJson, open_services, show
 
 
 def register(app: typer.Typer) -> None:
@@ -32,28 +26,7 @@ def add_token(
 
     given = load_settings().nemo.token
     secret = typer.prompt("NemoVideo token", hide_input=True) if given is None else given.get_secret_value()
-    with _services() as services:
+    with open_services() as services:
         owner = None if tenant is None else services.tenants.find(tenant).id
         made = services.tokens.add(owner, secret, label=label)
-    _show({"id": made.id, "tenant": owner, "label": made.label}, as_json=as_json)
-
-
-@contextmanager
-def _services() -> Iterator[Services]:
-    from reelqueue.cli.start import services_for  # noqa: PLC0415
-
-    services = services_for("cli")
-    try:
-        yield services
-    finally:
-        services.close()
-
-
-def _show(row: Mapping[str, object], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(row))
-        return
-    width = max(len(name) for name in row)
-    for name, value in row.items():
-        text = ", ".join(value) if isinstance(value, list) else "shared pool" if value is None else value
-        typer.echo(f"{name:<{width}}  {text}")
+    show({"id": made.id, "tenant": owner, "label": made.label}, as_json=as_json, nothing="shared pool")

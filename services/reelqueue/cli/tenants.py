@@ -53,7 +53,7 @@ def show_tenant(tenant: Named, as_json: AsJson = False) -> None:  # noqa: FBT002
         show(_row(services.tenants.find(tenant)), as_json=as_json)
 
 
-def set_tenant(
+def set_tenant(  # noqa: PLR0917 - options of a command
     tenant: Named,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
     weight: Annotated[int | None, typer.Option(min=1, help="Share of the capacity beside other tenants.")] = None,
@@ -98,10 +98,13 @@ def erase_tenant(
                 typer.confirm(f"Erase {tenant} for good?", abort=True)
             services.erasures.begin(tenant_id, by=operator())
         found = services.erasures.find(tenant_id)
-    moments = {"requested": found.requested_at, "ended": found.ended_at, "rows": found.rows_at}
-    told = {
-        name: None if at is None else at.isoformat() for name, at in {**moments, "erased": found.finished_at}.items()
+    moments = {
+        "requested": found.requested_at,
+        "ended": found.ended_at,
+        "rows_gone": found.rows_at,
+        "erased": found.finished_at,
     }
+    told = {name: None if at is None else at.isoformat() for name, at in moments.items()}
     show({"tenant": found.tenant_id, "state": found.state.value, **told, **found.counts}, as_json=as_json)
 
 
