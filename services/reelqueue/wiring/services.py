@@ -112,25 +112,30 @@ class Services:
         """The key of the MACs on list cursors."""
         return derive(self.settings.master_key, "cursors")
 
+    @property
+    def all_tenants(self) -> Database:
+        """The connection pool, for what is not one tenant's: tenants, the keys by which one is known, the audit log."""
+        return self.database
+
     @cached_property
     def tenants(self) -> Tenants:
         """Tenants."""
-        return Tenants(self.database, self.sealer)
+        return Tenants(self.all_tenants, self.sealer)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
         """API keys."""
-        return ApiKeys(self.database, self.pepper)
+        return ApiKeys(self.all_tenants, self.pepper)
 
     @cached_property
     def audit_log(self) -> AuditLog:
         """What was done to tenants and keys."""
-        return AuditLog(self.database)
+        return AuditLog(self.all_tenants)
 
     @cached_property
     def erasures(self) -> Erasures:
         """Erasures of tenants."""
-        return Erasures(self.database)
+        return Erasures(self.all_tenants)
 
     @cached_property
     def row_eraser(self) -> RowEraser:
