@@ -40,7 +40,7 @@ class GatewaySettings(BaseModel):
         None,
         min_length=32,
         max_length=128,
-        description="Opens the operator's API, as `openssl rand -hex 32` prints one. Without it nobody is let in there.",
+        description="Opens the operator's API, as `openssl rand -hex 32` prints one; closed without it.",
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, insert, select, text, update
 
 from fakes.job_rows import JobRows
+from fakes.rows import Rows
 from fakes.whole_tenant import Whole, dump, fill, of
 from reelqueue.domain.audit import Actor
 from reelqueue.domain.erasures import Erasure, ErasureState
@@ -24,7 +25,7 @@ from reelqueue.store import erasing_rows
 from reelqueue.store.assets import Assets
 from reelqueue.store.engine import Database
 from reelqueue.store.erasures import Erasures
-from reelqueue.store.tables import erased_spending, erasures, jobs, recoveries, tenants, upstream_tokens
+from reelqueue.store.tables import erased_spending, erasures, jobs, messages, recoveries, tenants, upstream_tokens
 from reelqueue.store.tenants import Tenants
 
 OURS, THEIRS = "canary4711", "wren0815"
@@ -210,12 +211,14 @@ def test_what_nobody_works_on_ends_at_once_and_the_rest_is_waited_for(
     claim = board.held(tenant, board.worker())
     asked = board.job(tenant, Status.REQUIRES_INPUT)
     queued = board.job(tenant)
+    message = Rows(database).message(tenant, url="http://127.0.0.1:9/", dispatch="idle")
     store.begin(tenant)
     for _ in range(3):
         long_ago(database, tenant)
         RowEraser(store).step()
         assert store.find(tenant).state is ErasureState.ENDING
     assert [board.read(job_id)["status"] for job_id in (asked, queued)] == ["canceled"] * 2
+    assert Rows(database).read(messages, message)["state"] == "dropped"
     held = board.read(claim.job.id)
     assert (held["status"], held["dispatch"]) == ("instructing", "held")
     assert held["cancel_requested_at"] is not None
