@@ -140,7 +140,13 @@ class Services:
     @cached_property
     def row_eraser(self) -> RowEraser:
         """Deletes the rows of erased tenants."""
-        return RowEraser(self.erasures)
+        return RowEraser(Erasures(self.erasing_database))
+
+    @cached_property
+    def erasing_database(self) -> Database:
+        """Connections of their own, and under another name: a dispatcher is well if *it* has used the database."""
+        url = self.settings.database_url.get_secret_value()
+        return Database(make_engine(url, pool_size=1, application="reelqueue-eraser"))
 
     @cached_property
     def tokens(self) -> UpstreamTokens:
@@ -435,7 +441,7 @@ class Services:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("database", "nemo"):
+        for name, end in (("database", "dispose"), ("erasing_database", "dispose"), ("nemo", "close")):
             made = self.__dict__.get(name)
             if made is not None:
-                getattr(made, "dispose" if name == "database" else "close")()
+                getattr(made, end)()

@@ -13,9 +13,11 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from reelqueue.cli.app import app
+from reelqueue.settings import load_settings
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.liveness import Liveness
 from reelqueue.store.workers import Workers
+from reelqueue.wiring.services import Services
 
 HOST = socket.gethostname()
 
@@ -102,6 +104,18 @@ def test_a_dispatcher_that_used_the_database_is_well(health, database_url: str):
     finally:
         dispatcher.dispose()
     assert health("dispatcher")[0] == 1
+
+
+def test_a_dispatcher_that_only_erases_is_not_well(health):
+    """Its thread that erases tenants goes on while the loop hangs."""
+    services = Services(load_settings(), process="dispatcher")
+    try:
+        services.row_eraser.step()
+        assert health("dispatcher")[0] == 1
+        services.dispatch.room()
+        assert health("dispatcher")[0] == 0
+    finally:
+        services.close()
 
 
 def test_what_it_did_long_ago_does_not_count(database: Database, database_url: str, eventually):

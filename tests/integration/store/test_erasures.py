@@ -14,17 +14,19 @@ from fakes.rows import Rows
 from fakes.whole_tenant import Whole, dump, fill, of
 from reelqueue.domain.audit import Actor
 from reelqueue.domain.erasures import Erasure, ErasureState
-from reelqueue.domain.intake import NewAsset
+from reelqueue.domain.intake import NewAsset, NewJob
 from reelqueue.domain.jobs import Status
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.files.keys import asset_key, result_key, tenant_prefix
 from reelqueue.files.storage import FileStorage, open_storage
 from reelqueue.jobs.erasing import FileEraser, RowEraser
+from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import new_id
 from reelqueue.store import erasing_rows
 from reelqueue.store.assets import Assets
 from reelqueue.store.engine import Database
 from reelqueue.store.erasures import Erasures
+from reelqueue.store.intake import JobIntake
 from reelqueue.store.tables import erased_spending, erasures, jobs, messages, recoveries, tenants, upstream_tokens
 from reelqueue.store.tenants import Tenants
 
@@ -268,7 +270,7 @@ def test_a_row_that_comes_after_all_is_erased_too(
     assert came
     assert found.counts == {"assets": 1, "tenants": 1, "months_kept": 0}
     with pytest.raises(NotFound):
-        Assets(database).keep(tenant, PHOTO)
+        JobIntake(database, SystemClock()).accept(NewJob(tenant_id=tenant, instructions=("animate this",)))
 
 
 def test_two_erasers_at_once_delete_and_count_each_row_once(
