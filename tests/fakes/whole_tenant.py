@@ -58,6 +58,7 @@ def _rows(made: Whole, on_token: str) -> Iterator[tuple[str, list[dict[str, Any]
     )
     told = {"metadata": {"k": word}, "external_id": word}
     yield "upstream_tokens", [_token(made)]
+    yield "flows", [{"customer": word}]
     yield "api_keys", [{"id": new_id("api_key"), "name": word, "mac": word.encode(), "scopes": ["usage"]}]
     yield "assets", [_asset(asset, word)]
     yield (
