@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from reelqueue.domain.api_keys import ApiKey
 from reelqueue.domain.assets import Asset
@@ -159,6 +159,10 @@ class Readiness(Protocol):
 
     def check(self) -> None:
         """Raises DependencyUnavailable."""
+        ...
+
+    def role(self) -> Literal["ok", "down", "unknown"]:
+        """Whether the database's policies hold for us. Logs it where they do not."""
         ...
 
 

@@ -60,7 +60,7 @@ class ApiKeys:
 
     def find(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked and expired ones too: `domain.api_keys.admits` decides."""
-        with self._database.statement() as connection:
+        with self._database.as_service().statement() as connection:
             row = connection.execute(select(api_keys).where(_K.id == key_id)).mappings().first()
         return None if row is None else _key_from(row)
 
@@ -79,7 +79,7 @@ class ApiKeys:
         """Note that the keys were used just now. A row that somebody else is writing to is passed over."""
         free = select(_K.id).where(_K.id.in_(sorted(key_ids))).with_for_update(skip_locked=True, key_share=True)
         statement = update(api_keys).where(_K.id.in_(free)).values(last_used_at=func.now())
-        with self._database.statement() as connection:
+        with self._database.as_service().statement() as connection:
             connection.execute(statement)
 
     def list(self, tenant_id: str) -> list[ApiKey]:

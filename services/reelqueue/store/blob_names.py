@@ -33,7 +33,8 @@ class BlobNames:
     """The rows' side of the file store."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        # Whatever it is handed: a file whose row it may not see would look like one that no row names.
+        self._database = database.as_service()
 
     def unnamed(self, keys: Sequence[str]) -> list[str]:
         """Which of these keys no row names. A live job names every result of its own, kept or about to be.

@@ -23,7 +23,7 @@ HOST = socket.gethostname()
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    made = Database(make_engine(database_url, pool_size=1, application="test-health", whose=EVERYBODY))
+    made = Database(make_engine(database_url, pool_size=1, application="test-health", role=None, whose=EVERYBODY))
     yield made
     made.dispose()
 
