@@ -110,7 +110,7 @@ class RunningGateway:
 
     @cached_property
     def driver(self) -> JobDriver:
-        return JobDriver(self.services.database)
+        return JobDriver(self.services.service_database)
 
     def tenant(self, scopes: Iterable[str] = SCOPES) -> TenantClient:
         tenant = self.services.tenants.create(f"t-{uuid.uuid4().hex[:12]}")

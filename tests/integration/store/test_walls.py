@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 from psycopg import errors
-from sqlalchemy import DateTime, Integer, exc, insert, select, text
+from sqlalchemy import Boolean, DateTime, Float, Integer, LargeBinary, event, exc, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.types import Boolean, Float, LargeBinary, Numeric
 
 from fakes.job_rows import as_owner
 from reelqueue.domain.intake import JobFilter
@@ -17,10 +16,11 @@ from reelqueue.errors import NotFound
 from reelqueue.kit.acting import EVERYBODY, NOBODY, acting_for
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
+from reelqueue.store.blob_names import BlobNames
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.roles import APP_ROLE
-from reelqueue.store.tables import metadata, upstream_tokens
+from reelqueue.store.tables import assets, metadata, upstream_tokens
 
 OPEN = {
     "alembic_version": "the database's revision; the service reads it and never writes it",
@@ -29,7 +29,7 @@ OPEN = {
 """Tables that no wall stands around, and why."""
 
 A, B = "ten_a", "ten_b"
-FILLERS = {ARRAY: [], JSONB: {}, LargeBinary: b"x", Boolean: False, Float: 1.0, Numeric: 1, Integer: 1}
+FILLERS = {ARRAY: [], JSONB: {}, LargeBinary: b"x", Boolean: False, Float: 1, Integer: 1, DateTime: text("now()")}
 
 
 def owner_of(table):
@@ -46,8 +46,8 @@ def filled(table, tenant):
         if column is owner_of(table):
             row[column.name] = tenant
         elif not column.nullable and (column.server_default is None or column.primary_key):
-            kind = next((value for type_, value in FILLERS.items() if isinstance(column.type, type_)), None)
-            row[column.name] = text("now()") if isinstance(column.type, DateTime) else kind or uuid.uuid4().hex
+            fillers = (value for kind, value in FILLERS.items() if isinstance(column.type, kind))
+            row[column.name] = next(fillers, uuid.uuid4().hex)
     return row
 
 
@@ -96,7 +96,7 @@ def test_a_wall_stands_around_every_table_that_says_whose_its_rows_are(database)
         " FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')"
     )
     with database.statement() as connection:
-        standing = dict(connection.execute(found).tuples())
+        standing = dict(connection.execute(found).all())
     assert {name for name, stands in standing.items() if stands} == {table.name for table in WALLED}
     assert {name for name, stands in standing.items() if not stands} == set(OPEN)
 
@@ -104,7 +104,7 @@ def test_a_wall_stands_around_every_table_that_says_whose_its_rows_are(database)
 def test_nobody_else_is_let_through(database):
     """A second policy widens the first."""
     with database.statement() as connection:
-        found = connection.execute(text("SELECT tablename, policyname FROM pg_policies")).tuples().all()
+        found = connection.execute(text("SELECT tablename, policyname FROM pg_policies")).all()
     assert [(table, name) for table, name in found if name != "tenant_wall"] == [("upstream_tokens", "pool_is_read")]
 
 
@@ -173,12 +173,15 @@ def test_a_method_that_took_another_tenants_name_finds_nothing(board, database, 
             keys.create(other_tenant, name="mine", scopes=["jobs:read"])
 
 
-def test_whether_a_file_is_named_does_not_depend_on_who_asks(database, tenant, rows):
+def test_whether_a_file_is_named_does_not_depend_on_who_asks(database, tenant):
     """A file that looked like one that nobody names would be deleted."""
-    rows.asset(tenant)
-    [key] = rows.read_all("blob_key")
+    key = f"t/{tenant}/a/00/{'0' * 64}"
+    values = {"kind": "image", "sha256": "0" * 64, "blob_key": key}
+    with database.statement() as connection:
+        connection.execute(insert(assets).values({**filled(assets, tenant), **values}))
     with acting_for(NOBODY):
         assert Assets(database).is_named(tenant, key)
+        assert BlobNames(database).unnamed([key]) == []
 
 
 # --- the role ---------------------------------------------------------------------------------------------------------
@@ -297,8 +300,6 @@ def test_whoever_stays_pays_nothing(single, tenant):
 
         def note(_connection, _cursor, statement, *_):
             told.append(statement)
-
-        from sqlalchemy import event
 
         event.listen(single.engine, "before_cursor_execute", note)
         for kind in (single.statement, single.transaction):
