@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from reelqueue.store.engine import Database
 
-# The parts of the keys come first and by themselves: next to a policy, PostgreSQL would look none up in an index that it
-# first has to cut out of a row.
+# The parts of the keys come first and by themselves: next to a policy, PostgreSQL looks up in an index only what it need
+# not first cut out of a row.
 _UNNAMED = text("""
 WITH k AS MATERIALIZED (
     SELECT key, split_part(key, '/', 2) AS tenant_id, split_part(key, '/', 4) AS job_id,

@@ -144,7 +144,7 @@ def _translated() -> Iterator[None]:
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
         # Refused at the door, the server gives no code. Its words may be in any language; the name is the same in all.
         if f'"{APP_ROLE}"' in str(error):
-            _log.error("database.role_refused", role=APP_ROLE, fix="Run `reelqueue migrate`; see docs/operations.md.")  # noqa: TRY400 - says all
+            _log.error("database.role_refused", role=APP_ROLE, fix="Run `reelqueue migrate`; see docs/operations.md.")
             raise RoleRefused("The database does not answer.", retry_after=RETRY_AFTER_S) from error
         raise DependencyUnavailable("The database does not answer.", retry_after=RETRY_AFTER_S) from error
     except exc.DBAPIError as error:

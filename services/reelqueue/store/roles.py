@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, exc, text
+from sqlalchemy import Connection, TextClause, exc, text
 
 APP_ROLE: Final = "reelqueue_app"
 TRIES: Final = 5
@@ -22,11 +22,11 @@ GRANT {APP_ROLE} TO the_login_role;"""
 
 _MISSING = text("SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :role)")
 _TOO_MIGHTY = text("SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = :role")
-_MAY_ASSUME = {
-    # Before 16 membership was the right to SET ROLE; since then it need not be.
-    False: text("SELECT pg_has_role(:role, 'MEMBER')"),
-    True: text("SELECT pg_has_role(:role, 'SET')"),
-}
+# Before 16 membership was the right to SET ROLE; since then it need not be.
+_MAY_ASSUME = text(
+    "SELECT pg_has_role(:role, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER'"
+    " ELSE 'SET' END)"
+)
 _IS_SUPERUSER = text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
 _CONTAINS: Final = "pg_catalog.jsonb_contains(jsonb, jsonb)"
 
@@ -44,8 +44,7 @@ def prepare_role(connection: Connection) -> None:
         _try(connection, f"CREATE ROLE {APP_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE")
     if _asks(connection, _TOO_MIGHTY):
         raise RoleUnusable(f"The role {APP_ROLE} is superuser, BYPASSRLS or CREATEROLE: no policy would hold for it.")
-    since_16 = (connection.dialect.server_version_info or (0,))[0] >= 16
-    if not _asks(connection, _MAY_ASSUME[since_16]):
+    if not _asks(connection, _MAY_ASSUME):
         _try(connection, f"GRANT {APP_ROLE} TO CURRENT_USER")
     connection.rollback()
 
@@ -57,13 +56,13 @@ def leakproof(connection: Connection) -> None:
     and looks conditions up in an index for no others. `@>` on JSON has no such mark, though it raises nothing and
     tells nothing. Only a superuser can set it. Without it a search by metadata reads the tenant's jobs one by one.
     """
-    if _asks(connection, _IS_SUPERUSER):
+    if connection.execute(_IS_SUPERUSER).scalar():
         _try(connection, f"ALTER FUNCTION {_CONTAINS} LEAKPROOF")
     connection.rollback()
 
 
-def _asks(connection: Connection, question: object) -> bool:
-    return bool(connection.execute(question, {"role": APP_ROLE}).scalar())  # type: ignore[call-overload]
+def _asks(connection: Connection, question: TextClause) -> bool:
+    return bool(connection.execute(question, {"role": APP_ROLE}).scalar())
 
 
 def _try(connection: Connection, statement: str) -> None:

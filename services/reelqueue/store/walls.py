@@ -54,7 +54,7 @@ def owned_tables(connection: Connection) -> dict[str, str]:
         " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT a.attisdropped"
         " AND (a.attname = 'tenant_id' OR (c.relname = 'tenants' AND a.attname = 'id')) ORDER BY 1"
     )
-    return {table: column for table, column in connection.execute(columns)}
+    return {str(table): str(column) for table, column in connection.execute(columns)}
 
 
 def grant_rows() -> None:

@@ -30,7 +30,10 @@ def test_ready_says_what_is_missing(anyone: httpx.Client, gateway: RunningGatewa
     assert anyone.get("/healthz").json() == {"status": "ok"}
     ready = anyone.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "roles": "ok", "broker": "ok"}}
+    assert ready.json() == {
+        "status": "ready",
+        "checks": {"database": "ok", "migrations": "ok", "roles": "ok", "broker": "ok"},
+    }
     gateway.services.broker = False
     try:
         response = anyone.get("/readyz")
