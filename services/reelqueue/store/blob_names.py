@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from reelqueue.store.engine import Database
 
-# The parts of the keys come first and by themselves: next to a policy, PostgreSQL looks up in an index only what it need
+# The parts of the keys come first, by themselves: next to a policy, PostgreSQL looks up in an index only what it need
 # not first cut out of a row.
 _UNNAMED = text("""
 WITH k AS MATERIALIZED (
