@@ -130,6 +130,11 @@ class Database:
         self.engine.dispose()
 
 
+def widen(connection: Connection) -> None:
+    """Go on as the service to the end of this transaction, for figures that are of all tenants."""
+    connection.exec_driver_sql(f"SELECT set_config('{_WHOSE}', '{EVERYBODY}', true)")
+
+
 def _tell(connection: Connection, whose: str) -> None:
     """Tell a session that commits each statement by itself whose rows it may see."""
     connection.info[_WHOSE] = None

@@ -52,7 +52,7 @@ def more_databases() -> Iterator[Callable[[Database], Database]]:
     made: list[Database] = []
 
     def again(database: Database) -> Database:
-        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
+        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False), whose=EVERYBODY)))
         return made[-1]
 
     yield again
