@@ -136,6 +136,10 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr = Field(description="PostgreSQL 15 or newer, as a `postgresql://` URL.")
+    migration_database_url: SecretStr | None = Field(
+        None,
+        description="For `reelqueue migrate` alone: the same database as another user, who owns the tables.",
+    )
     redis_url: SecretStr = Field(description="Redis 7 or Valkey 8 or newer, as a `redis://` URL.")
     secret_key: SecretStr = Field(
         description="32 random bytes in base64. Seals secrets at rest; keys for cursors and API keys come from it."

@@ -20,6 +20,7 @@ from reelqueue.domain.api_keys import SCOPES
 from reelqueue.gateway.app import create_app
 from reelqueue.gateway.protocol import GatewayProtocol
 from reelqueue.gateway.server import GRACE_S
+from reelqueue.kit.acting import NOBODY
 from reelqueue.kit.clock import SystemClock
 from reelqueue.settings import Settings
 from reelqueue.wiring.services import Services
@@ -57,7 +58,7 @@ class ServicesUnderTest(Services):
     broker = True
 
     def __init__(self, settings: Settings, *, process: str = "gateway-test") -> None:
-        super().__init__(settings, process=process)
+        super().__init__(settings, process=process, whose=NOBODY)
         self.jumping = JumpingClock()
         self.clock = self.jumping
 
@@ -110,7 +111,7 @@ class RunningGateway:
 
     @cached_property
     def driver(self) -> JobDriver:
-        return JobDriver(self.services.database)
+        return JobDriver(self.services.service_database)
 
     def tenant(self, scopes: Iterable[str] = SCOPES) -> TenantClient:
         tenant = self.services.tenants.create(f"t-{uuid.uuid4().hex[:12]}")

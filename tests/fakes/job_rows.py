@@ -11,6 +11,7 @@ from sqlalchemy import event, func, insert, select, text, update
 from reelqueue.dev.postgres import EmbeddedPostgres
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import Status, queue_of
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.ids import new_id
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database, make_engine
@@ -199,7 +200,7 @@ class JobRows:
 def one_database(cluster: EmbeddedPostgres, template: str) -> Any:
     """A migrated database for a whole module of tests that tell their rows apart by tenant."""
     name = f"module_{uuid.uuid4().hex[:12]}"
-    database = Database(make_engine(cluster.create_database(name, template=template), pool_size=20))
+    database = Database(make_engine(cluster.create_database(name, template=template), pool_size=20, whose=EVERYBODY))
     try:
         yield database
     finally:
@@ -209,9 +210,20 @@ def one_database(cluster: EmbeddedPostgres, template: str) -> Any:
 
 def emptied(database: Database) -> Database:
     """The database without a row. Cheaper than a new one, for tests that look at all rows there are."""
-    with database.statement() as connection:
+    with as_owner(database) as connection:
         connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
     return database
+
+
+@contextmanager
+def as_owner(database: Database) -> Any:
+    """One transaction of the login role, which may do what the service may not."""
+    engine = make_engine(database.engine.url.render_as_string(hide_password=False), role=None)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -66,12 +66,15 @@ def worker(queues: Queues = "stream,step,webhook") -> None:
 @contextmanager
 def _liveness() -> Iterator[Liveness]:
     # Not `services_for`: a check that runs each few seconds should not load every adapter.
+    from reelqueue.kit.acting import EVERYBODY  # noqa: PLC0415
     from reelqueue.settings import load_settings  # noqa: PLC0415 - see `cli/__init__.py`
     from reelqueue.store.engine import Database, make_engine  # noqa: PLC0415
     from reelqueue.store.liveness import Liveness  # noqa: PLC0415
 
     url = load_settings().database_url.get_secret_value()
-    database = Database(make_engine(url, pool_size=1, application="reelqueue-health"))
+    # As the login role: PostgreSQL shows what a session does to its own login role only.
+    engine = make_engine(url, pool_size=1, application="reelqueue-health", role=None, whose=EVERYBODY)
+    database = Database(engine)
     try:
         yield Liveness(database)
     except DependencyUnavailable:

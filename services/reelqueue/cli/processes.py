@@ -59,5 +59,11 @@ def migrate(
     """Bring the database to this version. Safe to run twice, and beside another."""
     from reelqueue.settings import load_settings  # noqa: PLC0415
     from reelqueue.store.migrations import upgrade  # noqa: PLC0415
+    from reelqueue.store.roles import RoleUnusable  # noqa: PLC0415
 
-    upgrade(load_settings().database_url.get_secret_value(), revision)
+    settings = load_settings()
+    try:
+        upgrade((settings.migration_database_url or settings.database_url).get_secret_value(), revision)
+    except RoleUnusable as error:
+        typer.echo(f"reelqueue: {error}", err=True)
+        raise typer.Exit(1) from None

@@ -14,6 +14,7 @@ from typing import Final
 from reelqueue.domain.intake import Accepted, NewJob
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.submit_ports import Intake
+from reelqueue.kit.acting import EVERYBODY, acting_for
 
 MOST: Final = 64
 """Jobs a commit. More would only make the first of them wait longer."""
@@ -53,6 +54,13 @@ class Accepting:
 
     async def _together(self, news: Sequence[NewJob]) -> Sequence[Accepted | Exception]:
         try:
-            return await self._threads.quick(partial(self._intake.accept_many, news))
+            with acting_for(_owner(news)):
+                return await self._threads.quick(partial(self._intake.accept_many, news))
         except Exception as error:  # noqa: BLE001 - handed to each request that waits for it
             return [error] * len(news)
+
+
+def _owner(news: Sequence[NewJob]) -> str:
+    """Whose jobs they are. Of several tenants at once only the service can write rows."""
+    owners = {new.tenant_id for new in news}
+    return owners.pop() if len(owners) == 1 else EVERYBODY

@@ -136,6 +136,8 @@ def build_gateway(services: GatewayServices) -> Gateway:
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     gateway: Gateway = app.state.gateway
     gateway.hub.start()
+    # It logs what is wrong. Nothing waits for it to be put right: `/readyz` says no until then.
+    await gateway.threads.slow(gateway.services.health.role)
     try:
         async with chores(gateway):
             yield {"hub": gateway.hub}

@@ -24,6 +24,7 @@ from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.quote import JobQuote
 from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.submit import JobSubmission
+from reelqueue.kit.acting import act_for
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Response]])
 _SCOPE: Final = "__reelqueue_scope__"
@@ -95,6 +96,8 @@ class ApiRoute(APIRoute):
             call = Call(request.scope, request.receive)
             call.gateway = gateway
             call.principal = await gateway.authenticator.principal(request)
+            # To the end of the request's task, since an answer may stream for as long as it likes.
+            act_for(call.principal.tenant_id)
             request.scope["state"]["tenant"] = call.principal.tenant_id
             call.principal.require(scope)
             response: Response = await endpoint(call, **request.path_params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import SecretStr
 
@@ -149,6 +149,10 @@ class Readiness(Protocol):
 
     def check(self) -> None:
         """Raises DependencyUnavailable."""
+        ...
+
+    def role(self) -> Literal["ok", "down", "unknown"]:
+        """Whether the database's policies hold for us. Logs it where they do not."""
         ...
 
 

@@ -105,7 +105,7 @@ class ApiKeys:
         """Note that the keys were used just now. A row that somebody else is writing to is passed over."""
         free = select(_K.id).where(_K.id.in_(sorted(key_ids))).with_for_update(skip_locked=True, key_share=True)
         statement = update(api_keys).where(_K.id.in_(free)).values(last_used_at=func.now())
-        with self._database.statement() as connection:
+        with self._database.as_service().statement() as connection:
             connection.execute(statement)
 
     def list(self, tenant_id: str, *, before: str | None = None, limit: int | None = None) -> list[ApiKey]:

@@ -11,6 +11,7 @@ from reelqueue.domain.assets import Asset
 from reelqueue.domain.intake import NewAsset
 from reelqueue.domain.repairs import repairs_from
 from reelqueue.errors import NotFound, StateConflict
+from reelqueue.kit.acting import acting_for
 from reelqueue.store.engine import Database
 from reelqueue.store.rows import asset_row
 from reelqueue.store.tables import assets, job_inputs, jobs
@@ -68,7 +69,8 @@ class Assets:
 
     def is_named(self, tenant_id: str, blob_key: str) -> bool:
         """Whether an asset of the tenant's names this blob: then the blob must stay."""
-        with self._database.statement() as connection:
+        # Said once more: whoever forgot would be told that nothing names it, and throw the file away.
+        with acting_for(tenant_id), self._database.statement() as connection:
             return _exists(connection, tenant_id, _A.blob_key == blob_key)
 
     def delete(self, tenant_id: str, asset_id: str) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 from reelqueue.domain.jobs import Job, Status
 from reelqueue.domain.why import BreakerFacts, Facts, TokenFacts
 from reelqueue.errors import NotFound
-from reelqueue.store.engine import Database
+from reelqueue.store.engine import Database, widen
 from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import jobs
@@ -74,6 +74,8 @@ class WaitingFacts:
             row = connection.execute(select(*JOB_COLUMNS).where(*mine)).mappings().first()
             if row is None:
                 raise NotFound
+            # What it waits for is shared: the other tenants' weights, and what their jobs occupy of a token.
+            widen(connection)
             return _facts(connection, row, job_from(row))
 
 

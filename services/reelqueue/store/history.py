@@ -65,7 +65,9 @@ class History:
 
     def _read(self, tenant_id: str | None) -> Sequence[Sample]:
         statement, who = (_OF_ALL, {}) if tenant_id is None else (_OWN, {"tenant_id": tenant_id})
-        with self._database.statement() as connection:
+        # Everybody's are figures without a name, and are kept for all who ask: they are read as the service.
+        database = self._database.as_service() if tenant_id is None else self._database
+        with database.statement() as connection:
             rows = connection.execute(statement, {"last": LAST, **who}).all()
         return tuple(
             Sample(

@@ -10,7 +10,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.store.engine import make_engine
+from reelqueue.store.roles import leakproof, prepare_role
 
 _PACKAGED = Path(__file__).parents[1] / "_migrations"
 _CHECKOUT = Path(__file__).parents[3] / "migrations"
@@ -27,8 +29,8 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database to a revision. Safe to run twice, and at the same time as another."""
-    engine = make_engine(url, pool_size=1, application="reelqueue-migrate")
+    """Bring the database to a revision. Safe to run twice, and at the same time as another. Raises `RoleUnusable`."""
+    engine = _owner(url)
     try:
         with engine.connect() as connection:
             # Waiting for another deploy, and filling a large table, take as long as they take.
@@ -37,6 +39,8 @@ def upgrade(url: str, revision: str = "head") -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
             connection.commit()
             try:
+                prepare_role(connection)
+                leakproof(connection)
                 command.upgrade(alembic_config(connection), revision)
                 connection.commit()
             finally:
@@ -49,13 +53,18 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database back to a revision (`base` for nothing at all)."""
-    engine = make_engine(url, pool_size=1, application="reelqueue-migrate")
+    engine = _owner(url)
     try:
         with engine.connect() as connection:
             command.downgrade(alembic_config(connection), revision)
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _owner(url: str) -> Engine:
+    """As the login role, which owns the tables, and for all tenants: policies hold for an owner too."""
+    return make_engine(url, pool_size=1, application="reelqueue-migrate", role=None, whose=EVERYBODY)
 
 
 def head() -> str | None:

@@ -11,6 +11,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from reelqueue.store.engine import CONNECT_TIMEOUT_S, KEEPALIVES
+from reelqueue.store.roles import APP_ROLE
 
 RECONNECT_S = 1.0
 RECONNECTED = "reconnected"
@@ -61,6 +62,7 @@ class Notices:
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name="reelqueue-listen",
+            options=f"-c role={APP_ROLE}",
             # Whoever only listens would never learn that the other side is gone.
             **KEEPALIVES,
         )

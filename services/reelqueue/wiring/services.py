@@ -30,6 +30,7 @@ from reelqueue.jobs.erasing import FileEraser, RowEraser
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.jobs.why import WhyReader
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.broker import broker_answers
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.gcra import Gcra, connect
@@ -79,8 +80,10 @@ from reelqueue.version import VERSION
 class Services:
     """The adapters of one process."""
 
-    def __init__(self, settings: Settings, *, process: str = "reelqueue") -> None:
+    def __init__(self, settings: Settings, *, process: str = "reelqueue", whose: str = EVERYBODY) -> None:
+        """`whose`: for whom it works where nobody has said. A gateway works for `NOBODY` until a request says so."""
         self.settings = settings
+        self._whose = whose
         self.process = process
         self.clock = SystemClock()
         self.rng = random.Random()  # noqa: S311 - spreads retries; keeps no secret
@@ -94,8 +97,15 @@ class Services:
     def database(self) -> Database:
         """The connection pool."""
         url = self.settings.database_url.get_secret_value()
-        engine = make_engine(url, pool_size=self.settings.database_pool, application=f"reelqueue-{self.process}")
+        engine = make_engine(
+            url, pool_size=self.settings.database_pool, application=f"reelqueue-{self.process}", whose=self._whose
+        )
         return Database(engine)
+
+    @cached_property
+    def service_database(self) -> Database:
+        """The same pool, for what belongs to no one tenant."""
+        return self.database.as_service()
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -112,30 +122,25 @@ class Services:
         """The key of the MACs on list cursors."""
         return derive(self.settings.master_key, "cursors")
 
-    @property
-    def all_tenants(self) -> Database:
-        """The connection pool, for what is not one tenant's: tenants, the keys by which one is known, the audit log."""
-        return self.database
-
     @cached_property
     def tenants(self) -> Tenants:
         """Tenants."""
-        return Tenants(self.all_tenants, self.sealer)
+        return Tenants(self.service_database, self.sealer)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
         """API keys."""
-        return ApiKeys(self.all_tenants, self.pepper)
+        return ApiKeys(self.service_database, self.pepper)
 
     @cached_property
     def audit_log(self) -> AuditLog:
         """What was done to tenants and keys."""
-        return AuditLog(self.all_tenants)
+        return AuditLog(self.service_database)
 
     @cached_property
     def erasures(self) -> Erasures:
         """Erasures of tenants."""
-        return Erasures(self.all_tenants)
+        return Erasures(self.service_database)
 
     @cached_property
     def row_eraser(self) -> RowEraser:
@@ -261,7 +266,7 @@ class Services:
     @cached_property
     def health(self) -> Health:
         """Whether the database can serve this code."""
-        return Health(self.database)
+        return Health(self.service_database)
 
     def notices(self, *channels: str) -> Notices:
         """A new listener; without channels, for changes of jobs."""
@@ -400,7 +405,8 @@ class Services:
         """Hands out upstream tokens."""
         nemo = self.settings.nemo
         return TokenDesk(
-            self.tokens,
+            # It marks and renews tokens of the pool, which no tenant may write.
+            UpstreamTokens(self.service_database, self.sealer),
             self.nemo,
             anonymous_client_id=nemo.client_id if nemo.allow_anonymous else None,
             clock=self.clock,

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from reelqueue.cli.app import app
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.settings import load_settings
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.liveness import Liveness
@@ -24,7 +25,7 @@ HOST = socket.gethostname()
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    made = Database(make_engine(database_url, pool_size=1, application="test-health"))
+    made = Database(make_engine(database_url, pool_size=1, application="test-health", role=None, whose=EVERYBODY))
     yield made
     made.dispose()
 

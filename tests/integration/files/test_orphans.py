@@ -14,6 +14,7 @@ from reelqueue.domain.intake import NewAsset
 from reelqueue.files.keys import asset_key, result_key
 from reelqueue.files.orphans import GRACE, OrphanSweep
 from reelqueue.files.storage import open_storage
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.assets import Assets
@@ -37,7 +38,7 @@ class Later(SystemClock):
 
 @pytest.fixture
 def database(database_url):
-    database = Database(make_engine(database_url, pool_size=2))
+    database = Database(make_engine(database_url, pool_size=2, whose=EVERYBODY))
     yield database
     database.dispose()
 

@@ -12,6 +12,14 @@ import pytest
 from fakes.gateway import RunningGateway, ServicesUnderTest, TenantClient, settings_for
 from fixtures.eventually import wait_until
 from reelqueue.dev.postgres import EmbeddedPostgres
+from reelqueue.kit.acting import EVERYBODY, acting_for
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_tests_own_hands_are_the_services() -> Iterator[None]:
+    """What a test reads and writes past the API. The gateway's threads know nothing of it: they work for nobody."""
+    with acting_for(EVERYBODY):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,10 @@ def test_ready_says_what_is_missing(anyone: httpx.Client, gateway: RunningGatewa
     assert anyone.get("/healthz").json() == {"status": "ok"}
     ready = anyone.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}}
+    assert ready.json() == {
+        "status": "ready",
+        "checks": {"database": "ok", "migrations": "ok", "roles": "ok", "broker": "ok"},
+    }
     gateway.services.broker = False
     try:
         response = anyone.get("/readyz")
@@ -42,7 +45,7 @@ def test_ready_says_what_is_missing(anyone: httpx.Client, gateway: RunningGatewa
         try:
             response = anyone.get("/readyz")
             assert response.status_code == 503
-            assert response.json()["checks"] == {"database": "ok", "migrations": "down", "broker": "ok"}
+            assert response.json()["checks"] == {"database": "ok", "migrations": "down", "roles": "ok", "broker": "ok"}
         finally:
             link.execute("UPDATE alembic_version SET version_num = %s", [gateway.services.health._head])
 

@@ -36,6 +36,7 @@ from reelqueue.jobs.steps.save import SaveStep
 from reelqueue.jobs.steps.upload import UploadStep
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.jobs.turn_log import TurnLog
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.metrics import Metrics
@@ -259,7 +260,7 @@ class Plant:
 
 @pytest.fixture
 def database(database_url):
-    made = Database(make_engine(database_url, pool_size=10))
+    made = Database(make_engine(database_url, pool_size=10, whose=EVERYBODY))
     yield made
     made.dispose()
 

@@ -12,6 +12,7 @@ import pytest
 from fakes.job_rows import JobRows, one_database
 from fakes.rows import Rows
 from reelqueue.dev.postgres import EmbeddedPostgres
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.tenants import Tenants
@@ -37,7 +38,7 @@ def make_database(database_url: str) -> Iterator[Callable[[], Database]]:
     made: list[Database] = []
 
     def make() -> Database:
-        made.append(Database(make_engine(database_url, pool_size=8)))
+        made.append(Database(make_engine(database_url, pool_size=8, whose=EVERYBODY)))
         return made[-1]
 
     yield make
@@ -51,7 +52,7 @@ def more_databases() -> Iterator[Callable[[Database], Database]]:
     made: list[Database] = []
 
     def again(database: Database) -> Database:
-        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
+        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False), whose=EVERYBODY)))
         return made[-1]
 
     yield again

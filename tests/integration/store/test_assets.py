@@ -6,6 +6,7 @@ import threading
 import pytest
 from sqlalchemy import func, insert, text, update
 
+from fakes.job_rows import as_owner
 from fakes.refusals import refusal
 from reelqueue.domain.intake import NewAsset
 from reelqueue.domain.repairs import Measure, Repair
@@ -154,7 +155,7 @@ def test_an_asset_that_a_job_names_at_the_same_moment_stays(assets, tenant, rows
         row = {"job_id": job_id, "position": 0, "tenant_id": tenant, "asset": kept.id, "asset_id": kept.id}
         connection.execute(insert(job_inputs).values(**row))
         thread.start()
-        with database.statement() as watcher:
+        with as_owner(database) as watcher:
             waiting = text(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )

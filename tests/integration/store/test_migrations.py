@@ -16,7 +16,7 @@ from reelqueue.store.tables import metadata
 
 @pytest.fixture
 def empty(empty_database_url):
-    engine = make_engine(empty_database_url)
+    engine = make_engine(empty_database_url, role=None)
     yield engine
     engine.dispose()
 
@@ -160,7 +160,7 @@ def test_a_connection_cut_from_outside_is_told_once_and_replaced(database_url):
     database = Database(engine)
     with database.statement() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    killer = make_engine(database_url)
+    killer = make_engine(database_url, role=None)
     with killer.connect() as connection:
         connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
     with pytest.raises(DependencyUnavailable), database.statement() as connection:

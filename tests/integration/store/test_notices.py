@@ -6,6 +6,7 @@ import threading
 import pytest
 from sqlalchemy import func, select, text
 
+from fakes.job_rows import as_owner
 from reelqueue.store.notices import RECONNECTED, Notice, Notices
 
 BACKEND = text(
@@ -72,7 +73,7 @@ def test_nothing_is_heard_of_what_was_rolled_back(listening, database):
 def test_a_connection_that_is_cut_comes_back_and_says_that_something_may_have_been_missed(listening, database):
     heard, _ = listening("rq_job")
     for round_number in range(2):
-        with database.statement() as connection:
+        with as_owner(database) as connection:
             [pid] = connection.execute(BACKEND).scalars()
             connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         assert heard.get(timeout=20) == Notice(RECONNECTED, "")

@@ -10,6 +10,7 @@ from fakes.job_rows import emptied
 from reelqueue.domain.claims import Change, ClaimLost
 from reelqueue.domain.jobs import EventType, Queue, Status
 from reelqueue.domain.turns import TurnState
+from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
 from reelqueue.store.claims import Claims
 from reelqueue.store.deliveries import Deliveries
@@ -35,7 +36,7 @@ def make_database(database):
     made = []
 
     def make():
-        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False))))
+        made.append(Database(make_engine(database.engine.url.render_as_string(hide_password=False), whose=EVERYBODY)))
         return made[-1]
 
     yield make

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from fakes.job_rows import as_owner
 from reelqueue.domain.tokens import TokenHealth, TokenKind
 from reelqueue.domain.upstream import AnonymousToken
 from reelqueue.errors import DependencyUnavailable, NotFound, ValidationFailed
@@ -368,7 +369,7 @@ def test_the_lock_is_let_go_when_the_call_fails(tokens, make_database, sealer, d
 
 
 def test_no_transaction_is_open_while_the_lock_is_held(tokens, database):
-    with tokens.refreshing("tok_1"), database.statement() as connection:
+    with tokens.refreshing("tok_1"), as_owner(database) as connection:
         [holder] = connection.execute(HOLDER).scalars()
         state = text("SELECT state, xact_start FROM pg_stat_activity WHERE pid = :pid")
         assert tuple(connection.execute(state, {"pid": holder}).one()) == ("idle", None)
@@ -377,7 +378,7 @@ def test_no_transaction_is_open_while_the_lock_is_held(tokens, database):
 def test_a_connection_lost_during_the_call_hurts_nobody_inside(tokens, database, eventually):
     with tokens.refreshing("tok_1"):
         [holder] = holders(database)
-        with database.statement() as connection:
+        with as_owner(database) as connection:
             connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": holder})
         eventually(lambda: holders(database) == [])
     with tokens.refreshing("tok_1"):

@@ -40,6 +40,7 @@ def _checks(gateway: Gateway) -> dict[str, str]:
     return {
         "database": database,
         "migrations": _word(services.health.check) if database == "ok" else "unknown",
+        "roles": services.health.role(),
         "broker": "ok" if services.broker_ok() else "down",
     }
 

@@ -365,7 +365,7 @@ class Readiness(Document):
     """What the service needs, each by itself."""
 
     status: Literal["ready", "not ready"]
-    checks: dict[Literal["database", "migrations", "broker"], Literal["ok", "down", "unknown"]]
+    checks: dict[Literal["database", "migrations", "roles", "broker"], Literal["ok", "down", "unknown"]]
 
 
 class ProblemItem(BaseModel):
