@@ -80,6 +80,21 @@ class Repairs:
         return self._one("ask_for_room")
 
 
+class Gate:
+    """How many jobs may begin: all (`None`), or a number."""
+
+    def __init__(self, *allowed):
+        self.allowed = list(allowed)
+        self.asked = 0
+
+    def admission(self):
+        self.asked += 1
+        return self.allowed.pop(0) if self.allowed else None
+
+    def tell_late(self):
+        return 0
+
+
 class Bells:
     def __init__(self):
         self.rung = []
@@ -103,10 +118,11 @@ def bells():
     return Bells()
 
 
-def make(store, bells, clock, *, sweep=None, forget=()):
+def make(store, bells, clock, *, sweep=None, forget=(), gate=None):
     return Dispatcher(
         store=store,
         sweep=sweep or Repairs(),
+        gate=gate or Gate(),
         bells=bells,
         clock=clock,
         metrics=Metrics(),

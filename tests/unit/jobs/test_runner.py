@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from fakes.breakers import MemoryBreakers, watch_over
 from fakes.engine import JOB, NOW, WORKER, HandClock, MemoryClaims, make_job
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.jobs import Status, WaitingReason
@@ -42,16 +43,19 @@ class Lease:
 
 
 class Rig:
-    def __init__(self, job=None, *failures, cancel=None, attempts=6, **steps):
+    def __init__(self, job=None, *failures, cancel=None, attempts=6, breakers=None, **steps):
         self.claims = MemoryClaims(job or make_job(), *failures)
         self.clock = HandClock()
         self.metrics = Metrics()
+        self.breakers = breakers or MemoryBreakers(self.clock)
+        self.watch = watch_over(self.breakers)
         self.lease = Lease()
         self.steps = {Status(name): step for name, step in steps.items()}
         self.cancel = cancel or Scripted(Canceled())
         self.runner = Runner(
             claims=self.claims,
             steps=Steps(by_status=self.steps, cancel=self.cancel),
+            watch=self.watch,
             lease=self.lease,
             rules=Rules(retries=RetryPolicy(max_attempts=attempts, base_s=1, cap_s=10)),
             clock=self.clock,

@@ -1,6 +1,7 @@
 """Every table. The migrations make them; `alembic check` holds the two together."""
 
 from reelqueue.store.tables.batches import batches
+from reelqueue.store.tables.breakers import breakers, upstream_events
 from reelqueue.store.tables.credits import credit_entries
 from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
 from reelqueue.store.tables.metadata import metadata
@@ -21,6 +22,7 @@ __all__ = [
     "api_keys",
     "assets",
     "batches",
+    "breakers",
     "credit_entries",
     "draft_versions",
     "flows",
@@ -37,6 +39,7 @@ __all__ = [
     "scheduler",
     "tenants",
     "turns",
+    "upstream_events",
     "upstream_tokens",
     "webhook_attempts",
     "webhook_endpoints",
