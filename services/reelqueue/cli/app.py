@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reelqueue.cli import dev, health, jobs, processes, tenancy
+from reelqueue.cli import dev, health, jobs, processes, tenancy, upstream
 
 app = typer.Typer(
     name="reelqueue",
@@ -16,5 +16,6 @@ app = typer.Typer(
 processes.register(app)
 health.register(app)
 tenancy.register(app)
+upstream.register(app)
 jobs.register(app)
 dev.register(app)

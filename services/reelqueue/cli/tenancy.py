@@ -35,7 +35,7 @@ def create_tenant(
     as_json: AsJson = False,  # noqa: FBT002 - a flag on the command line
 ) -> None:
     """Make a tenant."""
-    with _services() as services:
+    with opened_services() as services:
         made = services.tenants.create(name, weight=weight, max_running=max_running)
         secret = services.tenants.webhook_secret(made.id)
     _show({"id": made.id, "name": made.name, "webhook_secret": secret}, as_json=as_json)
@@ -43,7 +43,7 @@ def create_tenant(
 
 def list_tenants(as_json: AsJson = False) -> None:  # noqa: FBT002
     """List the tenants."""
-    with _services() as services:
+    with opened_services() as services:
         for one in services.tenants.list():
             row = {"id": one.id, "name": one.name, "weight": one.weight, "max_running": one.max_running}
             _show(row, as_json=as_json)
@@ -61,7 +61,7 @@ def create_key(
     wanted = sorted({scope.strip() for scope in scopes.split(",") if scope.strip()} or SCOPES)
     if unknown := set(wanted) - SCOPES:
         raise typer.BadParameter(f"no such scope: {', '.join(sorted(unknown))}", param_hint="--scopes")
-    with _services() as services:
+    with opened_services() as services:
         owner = services.tenants.find(tenant)
         made = services.api_keys.create(owner.id, name=name, scopes=wanted)
     _show({"id": made.id, "tenant": owner.id, "key": made.text, "scopes": wanted}, as_json=as_json)
@@ -72,7 +72,7 @@ def revoke_key(
     tenant: Annotated[str, typer.Option(help="Id or name of the tenant.")],
 ) -> None:
     """Revoke an API key. Every gateway refuses it within five seconds."""
-    with _services() as services:
+    with opened_services() as services:
         services.api_keys.revoke(services.tenants.find(tenant).id, key_id)
 
 
@@ -86,14 +86,15 @@ def add_token(
 
     given = load_settings().nemo.token
     secret = typer.prompt("NemoVideo token", hide_input=True) if given is None else given.get_secret_value()
-    with _services() as services:
+    with opened_services() as services:
         owner = None if tenant is None else services.tenants.find(tenant).id
         made = services.tokens.add(owner, secret, label=label)
     _show({"id": made.id, "tenant": owner, "label": made.label}, as_json=as_json)
 
 
 @contextmanager
-def _services() -> Iterator[Services]:
+def opened_services() -> Iterator[Services]:
+    """The adapters, for the length of a command."""
     from reelqueue.cli.start import services_for  # noqa: PLC0415
 
     services = services_for("cli")

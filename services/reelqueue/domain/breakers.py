@@ -11,10 +11,13 @@ opened is probed by nobody and closed by nobody else.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from reelqueue.kit.clock import rfc3339
 
 
 class Phase(enum.StrEnum):
@@ -142,6 +145,11 @@ class Breaker:
     told_at: datetime | None = None
 
     @property
+    def public_reason(self) -> str | None:
+        """The class of what was met; an operator's words are not for everybody."""
+        return "operator" if self.held else self.reason
+
+    @property
     def is_closed(self) -> bool:
         """Whether calls go through."""
         return self.state == "closed"
@@ -261,3 +269,19 @@ def news(breaker: Breaker, now: datetime, policy: BreakerPolicy) -> News | None:
         return None
     early = breaker.told_at is not None and now - breaker.told_at < timedelta(seconds=policy.quiet_s)
     return None if early else "degraded"
+
+
+def upstream_document(breakers: Iterable[Breaker]) -> dict[str, Any]:
+    """NemoVideo as the API shows it. A closed phase says nothing of failures that opened nothing."""
+    phases = [
+        {
+            "phase": one.phase.value,
+            "state": one.state,
+            "since": None if one.opened_at is None else rfc3339(one.opened_at),
+            "reason": None if one.is_closed else one.public_reason,
+            "next_probe_at": None if one.next_probe_at is None else rfc3339(one.next_probe_at),
+        }
+        for one in breakers
+    ]
+    status = "ok" if all(one["state"] == "closed" for one in phases) else "degraded"
+    return {"object": "upstream", "status": status, "phases": phases}

@@ -37,6 +37,7 @@ from reelqueue.gateway.routes import (
     why,
 )
 from reelqueue.gateway.routes import credits as credit_routes
+from reelqueue.gateway.routes import upstream as upstream_routes
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.batches import Batching
@@ -50,7 +51,7 @@ from reelqueue.jobs.submit import JobSubmission
 from reelqueue.version import VERSION
 
 _JOBS: Final = (jobs, quote, why, answers, events, results)
-API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, credit_routes, health)
+API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, credit_routes, upstream_routes, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 

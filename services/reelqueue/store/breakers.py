@@ -146,7 +146,7 @@ class Breakers:
 def _tell(connection: Connection, told: News, opening: Breaker, now: datetime) -> None:
     """The event, and a message for each endpoint that asked for it, whoever's it is."""
     kind = UpstreamEventType(f"upstream.{told}")
-    phase, reason, since = opening.phase.value, opening.reason or "unknown", opening.opened_at or now
+    phase, reason, since = opening.phase.value, opening.public_reason or "unknown", opening.opened_at or now
     event_id = new_id("event")
     happened = {"id": event_id, "type": kind.value, "phase": phase, "reason": reason, "since": since, "created_at": now}
     connection.execute(insert(upstream_events).values(happened))

@@ -94,7 +94,7 @@ class Plant:
         self.tokens.add(self.tenant, f"nmv_usr_{self.tenant}", label="x")
         self.keeper: Any = ScriptedKeeper()
         self.watch_s = 3600.0
-        self.policy = BreakerPolicy()
+        self.policy = BreakerPolicy(probe_base_s=0.02, probe_cap_s=0.1, held_look_s=0.02)
         self.breakers = Breakers(database, self.policy)
         self.worker = self.start()
 

@@ -300,3 +300,18 @@ def test_a_repair_that_always_breaks_keeps_nobody_from_their_turn(bells, clock, 
     eventually(lambda: sweep.done)
     dispatcher.wake()
     eventually(lambda: [bell.id for bell in bells.rung] == ["x"])
+
+
+# --- while NemoVideo is down ------------------------------------------------------------------------------------------
+
+
+def test_nothing_begins_but_what_a_probe_needs_until_it_is_over(bells, clock):
+    board = Board(room=(50, 0, 0))
+    board.new = {"one": deque(f"job_{number}" for number in range(9))}
+    gate = Gate(0, 1, 0)
+    dispatcher = make(board, bells, clock, gate=gate)
+    dispatcher.sweep_once()
+    assert [dispatcher.dispatch_once() for _ in range(3)] == [1, 0, 8]
+    assert gate.asked == 4
+    dispatcher.dispatch_once()
+    assert gate.asked == 4
