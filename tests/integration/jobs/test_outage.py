@@ -14,7 +14,8 @@ from reelqueue.errors import NotSent, UpstreamProtocolError, UpstreamUnavailable
 from reelqueue.kit.ids import new_id
 from reelqueue.store.tables import breakers, messages, upstream_events, webhook_endpoints
 
-JOBS = 20
+MANY, FEW = 20, 4
+PATIENCE_S = 120
 
 
 def listen(plant, *patterns):
@@ -66,32 +67,32 @@ def all_done(plant, ids):
 
 
 @pytest.mark.parametrize(
-    ("phase", "error", "calls"),
+    ("phase", "error", "calls", "count"),
     [
-        (Phase.SESSION, UpstreamUnavailable, [call for call in CALLS if call != "download_render"]),
-        (Phase.SESSION, NotSent, ["create_session", "state"]),
-        (Phase.UPLOAD, UpstreamProtocolError, ["upload_files"]),
-        (Phase.INSTRUCT, NotSent, ["run_turn"]),
-        (Phase.RENDER, UpstreamUnavailable, ["submit_render"]),
-        (Phase.POLL, UpstreamUnavailable, ["render_report"]),
-        (Phase.SAVE, UpstreamUnavailable, ["keep"]),
+        (Phase.SESSION, UpstreamUnavailable, [call for call in CALLS if call != "download_render"], MANY),
+        (Phase.SESSION, NotSent, ["create_session", "state"], FEW),
+        (Phase.UPLOAD, UpstreamProtocolError, ["upload_files"], FEW),
+        (Phase.INSTRUCT, NotSent, ["run_turn"], FEW),
+        (Phase.RENDER, UpstreamUnavailable, ["submit_render"], FEW),
+        (Phase.POLL, UpstreamUnavailable, ["render_report"], FEW),
+        (Phase.SAVE, UpstreamUnavailable, ["keep"], FEW),
     ],
 )
-def test_no_job_fails_and_all_go_on_when_it_is_over(plant, phase, error, calls):
+def test_no_job_fails_and_all_go_on_when_it_is_over(plant, phase, error, calls, count):
     listener = listen(plant, "upstream.*")
     mend = break_down(plant, error, *calls)
-    ids = [plant.accept().id for _ in range(JOBS)]
-    wait_until(lambda: plant.round() is None or state_of(plant, phase) != "closed", 30, interval=0)
-    for _ in range(200):
+    ids = [plant.accept().id for _ in range(count)]
+    wait_until(lambda: plant.round() is None or state_of(plant, phase) != "closed", PATIENCE_S, interval=0)
+    for _ in range(15):
         plant.round()
     jobs = found(plant, ids)
     assert not [job for job in jobs if job.status.is_final]
     assert WaitingReason.UPSTREAM_DEGRADED in {job.waiting.reason for job in jobs if job.waiting is not None}
     assert told(plant, listener) == [("upstream.degraded", phase)]
     mend()
-    wait_until(lambda: all_done(plant, ids), 60, interval=0)
+    wait_until(lambda: all_done(plant, ids), PATIENCE_S, interval=0)
     assert {job.status for job in found(plant, ids)} == {Status.SUCCEEDED}
-    assert len(plant.studio.turns) == JOBS
+    assert len(plant.studio.turns) == count
     assert state_of(plant, phase) == "closed"
     assert told(plant, listener) == [("upstream.degraded", phase), ("upstream.recovered", phase)]
 
@@ -104,10 +105,10 @@ def test_while_it_lasts_it_is_asked_by_probes_only(plant):
         raise UpstreamUnavailable
 
     plant.studio.create_session = broken
-    ids = [plant.accept(pictures=0).id for _ in range(JOBS)]
-    wait_until(lambda: plant.round() is None or state_of(plant, Phase.SESSION) != "closed", 30, interval=0)
+    ids = [plant.accept(pictures=0).id for _ in range(FEW)]
+    wait_until(lambda: plant.round() is None or state_of(plant, Phase.SESSION) != "closed", PATIENCE_S, interval=0)
     before, failed = len(asked), plant.breakers.view().breakers[Phase.SESSION].failed_probes
-    for _ in range(100):
+    for _ in range(15):
         plant.round()
     probes = plant.breakers.view().breakers[Phase.SESSION].failed_probes - failed
     assert len(asked) - before == probes > 0
@@ -129,7 +130,7 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
     for worker in workers:
         worker.watch.refresh()
     ids = [plant.accept().id for _ in range(4)]
-    for number in range(100):
+    for number in range(20):
         plant.worker = workers[number % 2]
         plant.round()
     assert plant.studio.turns == []
@@ -138,7 +139,7 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
     plant.breakers.release(Phase.INSTRUCT)
     for worker in workers:
         worker.watch.refresh()
-    wait_until(lambda: all_done(plant, ids), 30, interval=0)
+    wait_until(lambda: all_done(plant, ids), PATIENCE_S, interval=0)
     assert len(plant.studio.turns) == 4
     assert told(plant, listener)[1:] == [("upstream.recovered", "instruct")]
 
@@ -146,9 +147,9 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
 def test_a_probe_whose_worker_was_killed_is_followed_by_another(plant):
     mend = break_down(plant, UpstreamUnavailable, "create_session")
     ids = [plant.accept(pictures=0).id for _ in range(3)]
-    wait_until(lambda: plant.round() is None or state_of(plant, Phase.SESSION) == "open", 30, interval=0)
+    wait_until(lambda: plant.round() is None or state_of(plant, Phase.SESSION) == "open", PATIENCE_S, interval=0)
     mend()
-    wait_until(lambda: plant.breakers.take_probe(Phase.SESSION, "a dead one"), 10, interval=0.01)
+    wait_until(lambda: plant.breakers.take_probe(Phase.SESSION, "a dead one"), PATIENCE_S, interval=0.01)
     plant.worker.watch.refresh()
     for _ in range(20):
         plant.round()
@@ -157,7 +158,7 @@ def test_a_probe_whose_worker_was_killed_is_followed_by_another(plant):
         long_ago = breakers.c.probe_until - (breakers.c.probe_until - breakers.c.opened_at)
         connection.execute(breakers.update().values(probe_until=long_ago))
     plant.worker.watch.refresh()
-    wait_until(lambda: all_done(plant, ids), 30, interval=0)
+    wait_until(lambda: all_done(plant, ids), PATIENCE_S, interval=0)
     assert {job.status for job in found(plant, ids)} == {Status.SUCCEEDED}
 
 
