@@ -53,6 +53,17 @@ def break_down(plant, error, *calls):
     return mend
 
 
+def turn(plant):
+    """A round of the dispatcher, by a worker that lives as long as the test takes."""
+    plant.worker.lease._beat(lambda _: None)
+    plant.round()
+
+
+def opened(plant, phase):
+    turn(plant)
+    return state_of(plant, phase) != "closed"
+
+
 def state_of(plant, phase):
     return plant.breakers.view().breakers[phase].state
 
@@ -62,7 +73,7 @@ def found(plant, ids):
 
 
 def all_done(plant, ids):
-    plant.round()
+    turn(plant)
     return all(job.status.is_final for job in found(plant, ids))
 
 
@@ -82,16 +93,16 @@ def test_no_job_fails_and_all_go_on_when_it_is_over(plant, phase, error, calls, 
     listener = listen(plant, "upstream.*")
     mend = break_down(plant, error, *calls)
     ids = [plant.accept().id for _ in range(count)]
-    wait_until(lambda: plant.round() is None or state_of(plant, phase) != "closed", PATIENCE_S, interval=0)
+    wait_until(lambda: opened(plant, phase), PATIENCE_S, interval=0)
     for _ in range(15):
-        plant.round()
+        turn(plant)
     jobs = found(plant, ids)
     assert not [job for job in jobs if job.status.is_final]
     assert WaitingReason.UPSTREAM_DEGRADED in {job.waiting.reason for job in jobs if job.waiting is not None}
     assert told(plant, listener) == [("upstream.degraded", phase)]
     mend()
     wait_until(lambda: all_done(plant, ids), PATIENCE_S, interval=0)
-    assert {job.status for job in found(plant, ids)} == {Status.SUCCEEDED}
+    assert [job.error for job in found(plant, ids) if job.status is not Status.SUCCEEDED] == []
     assert len(plant.studio.turns) == count
     assert state_of(plant, phase) == "closed"
     assert told(plant, listener) == [("upstream.degraded", phase), ("upstream.recovered", phase)]
@@ -106,10 +117,10 @@ def test_while_it_lasts_it_is_asked_by_probes_only(plant):
 
     plant.studio.create_session = broken
     ids = [plant.accept(pictures=0).id for _ in range(FEW)]
-    wait_until(lambda: plant.round() is None or state_of(plant, Phase.SESSION) != "closed", PATIENCE_S, interval=0)
+    wait_until(lambda: opened(plant, Phase.SESSION), PATIENCE_S, interval=0)
     before, failed = len(asked), plant.breakers.view().breakers[Phase.SESSION].failed_probes
     for _ in range(15):
-        plant.round()
+        turn(plant)
     probes = plant.breakers.view().breakers[Phase.SESSION].failed_probes - failed
     assert len(asked) - before == probes > 0
     assert max(job.attempt for job in found(plant, ids)) < 6
@@ -132,7 +143,7 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
     ids = [plant.accept().id for _ in range(4)]
     for number in range(20):
         plant.worker = workers[number % 2]
-        plant.round()
+        turn(plant)
     assert plant.studio.turns == []
     assert {job.status for job in found(plant, ids)} == {Status.INSTRUCTING}
     assert told(plant, listener) == [("upstream.degraded", "instruct")]
@@ -147,12 +158,12 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
 def test_a_probe_whose_worker_was_killed_is_followed_by_another(plant):
     mend = break_down(plant, UpstreamUnavailable, "create_session")
     ids = [plant.accept(pictures=0).id for _ in range(3)]
-    wait_until(lambda: plant.round() is None or state_of(plant, Phase.SESSION) == "open", PATIENCE_S, interval=0)
+    wait_until(lambda: opened(plant, Phase.SESSION), PATIENCE_S, interval=0)
     mend()
     wait_until(lambda: plant.breakers.take_probe(Phase.SESSION, "a dead one"), PATIENCE_S, interval=0.01)
     plant.worker.watch.refresh()
     for _ in range(20):
-        plant.round()
+        turn(plant)
     assert plant.studio.sessions == {}
     with plant.database.statement() as connection:
         long_ago = breakers.c.probe_until - (breakers.c.probe_until - breakers.c.opened_at)
@@ -166,7 +177,7 @@ def test_a_cancel_waits_for_nobody(plant):
     plant.breakers.hold(Phase.SESSION, "maintenance")
     plant.worker.watch.refresh()
     job_id = plant.accept().id
-    plant.round()
+    turn(plant)
     assert plant.jobs.find(plant.tenant, job_id).waiting.reason is WaitingReason.UPSTREAM_DEGRADED
     plant.jobs.request_cancel(plant.tenant, job_id)
     assert plant.run(job_id).status is Status.CANCELED
