@@ -1,6 +1,6 @@
 """Jobs that succeeded, newest first, for estimates; and a way from an open question to the export for late jobs.
 
-Revision: 0017, after 0014.
+Revision: 0017, after 0016.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0016"
 
 ASKED = "('requires_input', 'instructing'), ('requires_input', 'failed'), ('requires_input', 'canceled')"
 LATE = "('requires_input', 'rendering')"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from fakes.crash_points import Point
 from fakes.crash_worker import Nursery
@@ -16,7 +16,7 @@ from fakes.twin import Twin
 from fakes.twin_engine import Course, TwinEngine
 from fakes.twin_time import patient_upstream
 from reelqueue.domain.jobs import Job, Status
-from reelqueue.store.tables import former_sessions, job_events, projects, renders, turns
+from reelqueue.store.tables import breakers, former_sessions, job_events, projects, renders, turns
 from reelqueue.wiring.worker import Worker
 
 CREDITS = 1000
@@ -168,9 +168,17 @@ class FaultRun:
 
     def _begin(self, *, anonymous: bool, **settings: Any) -> str:
         self._twin.control("reset")
+        self._forget_outages()
         self._twin.settings(**{**SETTINGS, **settings})
         token = None if anonymous else self._twin.control("tokens", credits=CREDITS)["token"]
         return self._engine.tenant(token)
+
+    def _forget_outages(self) -> None:
+        """What one cell's job met is no sign for the next cell's."""
+        services = self._engine.services
+        with services.database.statement() as connection:
+            connection.execute(delete(breakers))
+        services.watch.refresh()
 
     def _cancel(self) -> None:
         """The owner's cancel, once the export has begun."""

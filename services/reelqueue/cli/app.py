@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reelqueue.cli import dev, health, jobs, keys, processes, tenancy, tenants
+from reelqueue.cli import dev, health, jobs, keys, processes, tenancy, tenants, upstream
 
 app = typer.Typer(
     name="reelqueue",
@@ -18,5 +18,6 @@ health.register(app)
 tenants.register(app)
 keys.register(app)
 tenancy.register(app)
+upstream.register(app)
 jobs.register(app)
 dev.register(app)

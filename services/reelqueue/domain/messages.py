@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.documents import job_document
-from reelqueue.domain.jobs import OUTCOME_EVENTS, Job, JobEvent
+from reelqueue.domain.jobs import OUTCOME_EVENTS, EventType, Job, JobEvent
 from reelqueue.domain.subscriptions import wants
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
@@ -44,9 +47,14 @@ def messages_for(
 
 def webhook_payload(job: Job, event: JobEvent) -> str:
     """The body: `{type, timestamp, data: {job, seq, …}}`, the job as `GET` shows it at that moment."""
-    body = {
-        "type": event.type.value,
-        "timestamp": rfc3339(event.created_at),
-        "data": {**event.data, "job": job_document(job), "seq": event.seq},
-    }
+    return _body(event.type, event.created_at, {**event.data, "job": job_document(job), "seq": event.seq})
+
+
+def upstream_payload(kind: UpstreamEventType, at: datetime, *, phase: str, reason: str, since: datetime) -> str:
+    """The body of an event that is of no job: `{type, timestamp, data: {phase, since, reason}}`."""
+    return _body(kind, at, {"phase": phase, "since": rfc3339(since), "reason": reason})
+
+
+def _body(kind: EventType | UpstreamEventType, at: datetime, data: Mapping[str, Any]) -> str:
+    body = {"type": kind.value, "timestamp": rfc3339(at), "data": data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -28,7 +28,8 @@ class DeliveryClaim:
     attempt: int
     epoch: int
     type: str
-    job_id: str
+    job_id: str | None
+    """`None`: the event is of no job but of NemoVideo."""
     worker_id: str
 
 
@@ -57,8 +58,8 @@ class Message:
 
     id: str
     endpoint_id: str | None
-    job_id: str
-    seq: int
+    job_id: str | None
+    seq: int | None
     type: str
     state: MessageState
     attempts: int

@@ -94,4 +94,5 @@ def _verdict(failed: EgressFailed) -> ReelqueueError:
     refused = failed.stage == "status" and status < 500 and status not in _WAIT_AND_SEE
     if refused or failed.stage in _DEFINITE:
         return ResultUnusable("The finished file could not be downloaded whole.")
-    return UpstreamUnavailable("The finished file could not be reached.")
+    detail = {"upstream_status": status} if status else {}
+    return UpstreamUnavailable("The finished file could not be reached.", detail=detail)

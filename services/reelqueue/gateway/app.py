@@ -39,6 +39,7 @@ from reelqueue.gateway.routes import (
     why,
 )
 from reelqueue.gateway.routes import credits as credit_routes
+from reelqueue.gateway.routes import upstream as upstream_routes
 from reelqueue.gateway.schemas.job_request import MOST_INPUTS
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.batches import Batching
@@ -53,7 +54,8 @@ from reelqueue.version import VERSION
 
 _JOBS: Final = (jobs, quote, why, answers, events, results)
 _TENANCY: Final = (api_keys, admin)
-API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, credit_routes, *_TENANCY, health)
+_UPSTREAM: Final = (credit_routes, upstream_routes)
+API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, *_UPSTREAM, *_TENANCY, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 

@@ -24,6 +24,7 @@ from reelqueue.files.spool import Spool
 from reelqueue.gateway.tenancy_ports import ApiKeyRows, AuditRows, ErasureRows, TenantRows
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
+from reelqueue.jobs.breaker_ports import BreakerView
 from reelqueue.jobs.ports import HistoryStore
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.kit.clock import Clock
@@ -43,6 +44,14 @@ class JobRows(Protocol):
 
     def request_cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel, or ask the worker to. Raises NotFound, StateConflict."""
+        ...
+
+
+class BreakerRows(Protocol):
+    """What is known of NemoVideo."""
+
+    def view(self) -> BreakerView:
+        """Every phase."""
         ...
 
 
@@ -255,6 +264,8 @@ class GatewayServices(Protocol):
     def why(self) -> WhyReader: ...  # noqa: D102
     @property
     def history(self) -> HistoryStore: ...  # noqa: D102
+    @property
+    def breakers(self) -> BreakerRows: ...  # noqa: D102
     @property
     def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
     @property

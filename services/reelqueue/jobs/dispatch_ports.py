@@ -32,6 +32,13 @@ class DispatchStore(Protocol):
     def seconds_to_next_due(self) -> float | None: ...
 
 
+class AdmissionGate(Protocol):
+    """`store.breakers.Breakers`, as the dispatcher uses it."""
+
+    def admission(self) -> int | None: ...
+    def tell_late(self) -> int: ...
+
+
 class SweepStore(Protocol):
     """`store.sweep.Sweep`."""
 

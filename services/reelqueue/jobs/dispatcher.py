@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from reelqueue.domain.bells import Bell
 from reelqueue.domain.jobs import Queue
 from reelqueue.errors import DependencyUnavailable
-from reelqueue.jobs.dispatch_ports import Bells, BrokerDown, DispatchStore, SweepStore
+from reelqueue.jobs.dispatch_ports import AdmissionGate, Bells, BrokerDown, DispatchStore, SweepStore
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.limits import SWEEP_S
 from reelqueue.kit.logs import get_logger
@@ -37,6 +37,7 @@ class Dispatcher:
         *,
         store: DispatchStore,
         sweep: SweepStore,
+        gate: AdmissionGate,
         bells: Bells,
         clock: Clock,
         metrics: Metrics,
@@ -44,6 +45,8 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._sweep = sweep
+        self._gate = gate
+        self._degraded = False
         self._bells = bells
         self._clock = clock
         self._metrics = metrics
@@ -110,6 +113,10 @@ class Dispatcher:
     def _admit(self, free: int) -> int:
         """New jobs into what room is left: a few of each tenant first, more of one where others want nothing."""
         rung, each = 0, 2
+        if self._degraded and free > 0:
+            # What is admitted while NemoVideo is down would hold its token's room and do nothing.
+            allowed = self._gate.admission()
+            self._degraded, free = allowed is not None, free if allowed is None else min(free, allowed)
         while rung < free:
             bells = self._store.admit(min(free - rung, BATCH), each=each)
             if not bells:
@@ -127,11 +134,13 @@ class Dispatcher:
             ("overdue", self._sweep.fail_overdue),
             ("flags", self._sweep.restore_flags),
             ("room", self._sweep.ask_for_room),
+            ("upstream_told", self._gate.tell_late),
         ):
             count = repair()
             if count:
                 self._metrics.swept.labels(kind).inc(count)
                 log.info("sweep.repaired", kind=kind, rows=count)
+        self._degraded = self._gate.admission() is not None
         bells = self._store.redial(BATCH)
         if bells:
             self._metrics.swept.labels("redialed").inc(len(bells))

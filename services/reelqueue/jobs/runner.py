@@ -16,6 +16,7 @@ from reelqueue.domain.jobs import Job, Status
 from reelqueue.domain.rulings import Rules, rule
 from reelqueue.domain.verdicts import Fail, Retry, Verdict
 from reelqueue.errors import DependencyUnavailable, InternalError, ReelqueueError
+from reelqueue.jobs.breaker import PhaseOpen, Watch
 from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.lease import Lease
 from reelqueue.jobs.ports import ClaimStore
@@ -46,6 +47,7 @@ class Runner:
         *,
         claims: ClaimStore,
         steps: Steps,
+        watch: Watch,
         lease: Lease,
         rules: Rules,
         clock: Clock,
@@ -54,6 +56,7 @@ class Runner:
     ) -> None:
         self._claims = claims
         self._steps = steps
+        self._watch = watch
         self._lease = lease
         self._rules = rules
         self._clock = clock
@@ -122,10 +125,18 @@ class Runner:
         return rule(job, verdict, self._rules, now=self._clock.now(), rng=self._rng)
 
     def _verdict(self, claim: Claim) -> Verdict:
+        """The step's verdict; where NemoVideo is down for everybody a wait, which costs no attempt."""
+        with self._watch.attempt(claim.job) as attempt:
+            verdict = self._of_step(claim)
+        return self._watch.ruled(attempt, verdict)
+
+    def _of_step(self, claim: Claim) -> Verdict:
         job = claim.job
         try:
             late = None if job.cancel_requested_at is not None else late_before(job, self._clock.now())
             return self._step_for(job).run(claim) if late is None else late
+        except PhaseOpen as stopped:
+            return self._watch.wait(job, stopped.phase)
         except ClaimLost:
             raise
         except ReelqueueError as error:

@@ -46,6 +46,15 @@ class Metrics:
             "reelqueue_throttle_alone", "Calls that passed a rate kept without Redis.", registry=registry
         )
         self.coolings = Counter("reelqueue_token_429", "Calls that NemoVideo answered 429.", registry=registry)
+        self.breaker_state = Gauge(
+            "reelqueue_breaker_state",
+            "A phase of NemoVideo: 0 closed, 1 half open, 2 open.",
+            ["phase"],
+            registry=registry,
+        )
+        self.breakers_opened = Counter(
+            "reelqueue_breakers_opened", "Breakers that a failure opened.", ["phase"], registry=registry
+        )
         self.recoveries = Counter(
             "reelqueue_recoveries",
             "Looks after ended jobs.",

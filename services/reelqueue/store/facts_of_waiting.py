@@ -8,13 +8,14 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, RowMapping, select, text
 
-from reelqueue.domain.jobs import Job, Status
+from reelqueue.domain.breakers import ADMITTING
+from reelqueue.domain.jobs import Job, Status, WaitingReason
 from reelqueue.domain.why import BreakerFacts, Facts, TokenFacts
 from reelqueue.errors import NotFound
 from reelqueue.store.engine import Database, widen
 from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
 from reelqueue.store.rows import JOB_COLUMNS, job_from
-from reelqueue.store.tables import jobs
+from reelqueue.store.tables import breakers, jobs
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 MOST_COUNTED: Final = 10_000
@@ -150,6 +151,16 @@ def _token_facts(row: RowMapping, kind: Literal["turn", "render"]) -> TokenFacts
     )
 
 
-def _breaker(connection: Connection, job: Job) -> BreakerFacts | None:  # noqa: ARG001 - the seam
-    """The seam for the breakers' table: until there is one, nothing is known of the upstream as a whole."""
-    return None
+def _breaker(connection: Connection, job: Job) -> BreakerFacts | None:
+    """The open breaker that the job waits for: of the phase it names, or of those without which none is admitted."""
+    if job.waiting is None or job.waiting.reason is not WaitingReason.UPSTREAM_DEGRADED:
+        return None
+    phases = sorted(ADMITTING) if job.waiting.detail is None else [job.waiting.detail]
+    open_ones = (
+        select(breakers.c.phase, breakers.c.state, breakers.c.next_probe_at)
+        .where(breakers.c.phase.in_(phases), breakers.c.state != "closed")
+        .order_by(breakers.c.opened_at)
+        .limit(1)
+    )
+    row = connection.execute(open_ones).mappings().first()
+    return None if row is None else BreakerFacts(**row)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, null, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from reelqueue.domain.breakers import ADMITTING
 from reelqueue.domain.intake import NewAsset
 from reelqueue.domain.jobs import (
     Answer,
@@ -31,7 +32,7 @@ from reelqueue.domain.recovered import Recovered, RecoveredFile, RecoveryKind
 from reelqueue.domain.repairs import repairs_from, repairs_json
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
-from reelqueue.store.tables import job_inputs, jobs, recoveries, workers
+from reelqueue.store.tables import breakers, job_inputs, jobs, recoveries, workers
 
 WORKER_LOST: Final = "worker_lost"
 """What a job waits after whose worker went away."""
@@ -127,7 +128,24 @@ LATE: ColumnElement[Any] = func.coalesce(func.coalesce(jobs.c.finished_at, func.
     "late"
 )
 
-JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (*jobs.c, INPUTS, PROJECT_BUSY, RECOVERED, ABANDONED, LATE)
+ADMISSION_STOPPED: ColumnElement[Any] = case(
+    (
+        and_(jobs.c.admitted_at.is_(None), jobs.c.dispatch == "idle"),
+        exists().where(breakers.c.phase.in_(sorted(ADMITTING)), breakers.c.state != "closed").correlate(None),
+    ),
+    else_=False,
+).label("admission_stopped")
+"""Whether a job that was not admitted yet waits for NemoVideo. Looked up once a statement, not once a job."""
+
+JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    *jobs.c,
+    INPUTS,
+    PROJECT_BUSY,
+    ADMISSION_STOPPED,
+    RECOVERED,
+    ABANDONED,
+    LATE,
+)
 
 
 def job_from(row: RowMapping) -> Job:
@@ -184,7 +202,9 @@ def _waiting(row: RowMapping) -> Waiting | None:
     if row["dispatch"] == "done" or (row["dispatch"] == "held" and not row["abandoned"]):
         return None
     waiting = waiting_from(row["waiting"]) or _for_a_worker(row)
-    return replace(waiting, reason=WaitingReason.PROJECT) if row["project_busy"] else waiting
+    if row["project_busy"]:
+        return replace(waiting, reason=WaitingReason.PROJECT)
+    return replace(waiting, reason=WaitingReason.UPSTREAM_DEGRADED) if row["admission_stopped"] else waiting
 
 
 def _for_a_worker(row: RowMapping) -> Waiting:

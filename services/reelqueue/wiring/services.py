@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reelqueue.domain.breakers import BreakerPolicy
 from reelqueue.domain.channels import JOB
 from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver, tls_context
 from reelqueue.files.blobs import BlobStore
@@ -25,6 +26,7 @@ from reelqueue.files.repair.workshop import Workshop, WorkshopLimits
 from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
+from reelqueue.jobs.breaker import Watch
 from reelqueue.jobs.credits import CreditsReader
 from reelqueue.jobs.erasing import FileEraser, RowEraser
 from reelqueue.jobs.project_views import ProjectViews
@@ -48,6 +50,7 @@ from reelqueue.store.assets import Assets
 from reelqueue.store.audit import AuditLog
 from reelqueue.store.batches import Batches
 from reelqueue.store.blob_names import BlobNames
+from reelqueue.store.breakers import Breakers
 from reelqueue.store.claims import Claims
 from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.dispatch import Dispatch
@@ -252,6 +255,21 @@ class Services:
     def dispatch(self) -> Dispatch:
         """Whose turn it is."""
         return Dispatch(self.database)
+
+    @cached_property
+    def breaker_policy(self) -> BreakerPolicy:
+        """What counts as an outage."""
+        return BreakerPolicy().at_speed(self.settings.speed)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """Whether NemoVideo is down."""
+        return Breakers(self.database, self.breaker_policy)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """The breakers as this process knows them."""
+        return Watch(self.breakers, policy=self.breaker_policy, clock=self.clock, rng=self.rng, metrics=self.metrics)
 
     @cached_property
     def sweep(self) -> Sweep:

@@ -9,6 +9,7 @@ from reelqueue.domain.jobs import Queue, Status
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules
 from reelqueue.domain.upstream import TurnLimits
+from reelqueue.jobs.breaker import watched
 from reelqueue.jobs.late_renders import LateRenders
 from reelqueue.jobs.late_turns import LateTurns
 from reelqueue.jobs.lease import Lease
@@ -118,6 +119,7 @@ def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
     return Runner(
         claims=services.claims,
         steps=_steps(services, lease, live),
+        watch=services.watch,
         lease=lease,
         rules=Rules(retries=retries, speed=settings.speed),
         clock=services.clock,
@@ -127,7 +129,8 @@ def _runner(services: Services, lease: Lease, live: LiveTurns) -> Runner:
 
 
 def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
-    settings, nemo, renders = services.settings, services.nemo, services.renders
+    settings, renders = services.settings, services.renders
+    nemo = watched(services.nemo, services.watch)
     desk = services.desk
     sessions = _sessions(services)
     observer = Observer(nemo, desk)
@@ -177,7 +180,7 @@ def _steps(services: Services, lease: Lease, live: LiveTurns) -> Steps:
 
 def _sessions(services: Services) -> SessionKeeper:
     return SessionKeeper(
-        upstream=services.nemo,
+        upstream=watched(services.nemo, services.watch),
         desk=services.desk,
         projects=services.projects,
         uploads=services.uploads,
@@ -188,11 +191,11 @@ def _sessions(services: Services) -> SessionKeeper:
 
 def _save_step(services: Services, sessions: SessionKeeper) -> SaveStep:
     return SaveStep(
-        upstream=services.nemo,
+        upstream=watched(services.nemo, services.watch),
         desk=services.desk,
         sessions=sessions,
         renders=services.renders,
-        keeper=services.results,
+        keeper=watched(services.results, services.watch),
         max_bytes=services.settings.files.max_result_bytes,
         tries=services.settings.steps.max_attempts,
     )

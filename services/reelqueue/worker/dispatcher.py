@@ -21,6 +21,7 @@ def run_dispatcher(services: Services) -> int:
     dispatcher = Dispatcher(
         store=services.dispatch,
         sweep=services.sweep,
+        gate=services.breakers,
         bells=bells,
         clock=services.clock,
         metrics=services.metrics,

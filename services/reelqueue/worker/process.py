@@ -39,6 +39,8 @@ def run_worker(services: Services, *, queues: Sequence[Queue], threads: int) -> 
         services.tokens.add(None, services.settings.nemo.token.get_secret_value(), label="NEMO_TOKEN")
     worker.lease.start(worker.live.cancel)
     stop_listening = _listen_for_cancels(services, worker.live)
+    stopped = threading.Event()
+    threading.Thread(target=services.watch.keep_fresh, args=(stopped,), name="breakers", daemon=True).start()
 
     def drain(**_: object) -> None:
         worker.lease.drain()
@@ -62,6 +64,7 @@ def run_worker(services: Services, *, queues: Sequence[Queue], threads: int) -> 
     try:
         celery_worker.start()
     finally:
+        stopped.set()
         stop_listening()
         worker.lease.stop()
         services.close()

@@ -13,11 +13,13 @@ from sqlalchemy import func, update
 from fakes.engine import FlatBlobs, ScriptedKeeper
 from fakes.job_rows import JobRows
 from fakes.studio import Killed, Studio, Wire
+from reelqueue.domain.breakers import BreakerPolicy
 from reelqueue.domain.intake import NewAsset, NewInput, NewJob
 from reelqueue.domain.jobs import Job, Queue, Status
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules
 from reelqueue.domain.upstream import TurnLimits
+from reelqueue.jobs.breaker import Watch, watched
 from reelqueue.jobs.late_renders import LateRenders
 from reelqueue.jobs.late_turns import LateTurns
 from reelqueue.jobs.lease import Lease
@@ -42,6 +44,7 @@ from reelqueue.kit.ids import new_id
 from reelqueue.kit.metrics import Metrics
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.assets import Assets
+from reelqueue.store.breakers import Breakers
 from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.engine import Database, make_engine
@@ -72,6 +75,7 @@ class Process:
     runner: Runner
     recoverer: Recoverer
     live: LiveTurns
+    watch: Watch
 
 
 class Plant:
@@ -91,12 +95,15 @@ class Plant:
         self.tokens.add(self.tenant, f"nmv_usr_{self.tenant}", label="x")
         self.keeper: Any = ScriptedKeeper()
         self.watch_s = 3600.0
+        self.policy = BreakerPolicy(probe_base_s=0.02, probe_cap_s=0.1, held_look_s=0.02)
+        self.breakers = Breakers(database, self.policy)
         self.worker = self.start()
 
     def start(self) -> Process:
         """A new worker process, registered."""
         database, wire, clock = self.database, self.wire, SystemClock()
-        upstream = wire.through("upstream", self.studio)
+        watch = Watch(self.breakers, policy=self.policy, clock=clock, rng=random.Random(2), metrics=Metrics())
+        upstream = watched(wire.through("upstream", self.studio), watch)
         projects = wire.through("projects", Projects(database))
         claims = wire.through("claims", Claims(database))
         turns, renders = wire.through("turns", Turns(database)), wire.through("renders", Renders(database))
@@ -125,7 +132,8 @@ class Plant:
             clock=clock,
         )
         shared = {"upstream": upstream, "desk": desk, "sessions": sessions}
-        save = SaveStep(**shared, renders=renders, keeper=wire.through("keeper", self.keeper), max_bytes=1000, tries=6)
+        keeper = watched(wire.through("keeper", self.keeper), watch)
+        save = SaveStep(**shared, renders=renders, keeper=keeper, max_bytes=1000, tries=6)
         steps = Steps(
             by_status={
                 Status.QUEUED: OpenStep(sessions),
@@ -159,6 +167,7 @@ class Plant:
         runner = Runner(
             claims=claims,
             steps=steps,
+            watch=watch,
             lease=lease,
             rules=Rules(retries=RetryPolicy(max_attempts=6, base_s=2, cap_s=120), speed=FAST),
             clock=clock,
@@ -182,7 +191,7 @@ class Plant:
             clock=clock,
             metrics=Metrics(),
         )
-        return Process(lease=lease, runner=runner, recoverer=recoverer, live=live)
+        return Process(lease=lease, runner=runner, recoverer=recoverer, live=live, watch=watch)
 
     def accept(self, *instructions: str, pictures: int = 1, **changes: Any) -> Job:
         """A job with new pictures of its own."""

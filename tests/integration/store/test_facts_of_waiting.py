@@ -13,7 +13,7 @@ from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.store import facts_of_waiting as module
 from reelqueue.store.facts_of_waiting import WaitingFacts
-from reelqueue.store.tables import projects, recoveries, tenants
+from reelqueue.store.tables import breakers, projects, recoveries, tenants
 
 
 @pytest.fixture
@@ -135,3 +135,16 @@ def test_all_of_it_is_of_one_moment(board, facts, database, tenant):
         facts.of(tenant, job_id)
     assert statements[0].startswith("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     assert len(statements) <= 6
+
+
+def test_a_phase_that_is_down_is_named_to_whoever_waits_for_it(board, facts, database, tenant):
+    down = {"state": "open", "opened_at": func.now(), "next_probe_at": func.now() + timedelta(seconds=5)}
+    waiting = {"reason": "upstream_degraded", "since": "2026-01-01T00:00:00Z", "until": None, "detail": "render"}
+    waits = board.job(tenant, Status.RENDERING, waiting=waiting)
+    renders = board.job(tenant, Status.RENDERING, waiting={**waiting, "reason": "render"})
+    with database.statement() as connection:
+        connection.execute(insert(breakers).values(phase="render", **down))
+    found = facts.of(tenant, waits).breaker
+    assert (found.phase, found.state) == ("render", "open")
+    assert found.next_probe_at is not None
+    assert facts.of(tenant, renders).breaker is None

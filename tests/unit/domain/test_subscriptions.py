@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.jobs import TERMINAL_EVENTS, EventType
-from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES, PATTERNS, wants
+from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES, PATTERNS, patterns_of, wants
 
 
 @pytest.mark.parametrize("event", list(EventType))
@@ -21,3 +22,9 @@ def test_who_does_not_say_hears_how_each_job_ended_and_what_came_afterwards():
     assert set(DEFAULT_EVENT_TYPES) == TERMINAL_EVENTS | {EventType.RECOVERED}
     assert list(DEFAULT_EVENT_TYPES) == sorted(DEFAULT_EVENT_TYPES)
     assert set(DEFAULT_EVENT_TYPES) <= PATTERNS
+
+
+@pytest.mark.parametrize("event", list(UpstreamEventType))
+def test_what_is_of_no_job_has_a_family_of_its_own(event):
+    assert patterns_of(event) == {event.value, "upstream.*", "*"}
+    assert patterns_of(event) <= PATTERNS

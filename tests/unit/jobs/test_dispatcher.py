@@ -80,6 +80,21 @@ class Repairs:
         return self._one("ask_for_room")
 
 
+class Gate:
+    """How many jobs may begin: all (`None`), or a number."""
+
+    def __init__(self, *allowed):
+        self.allowed = list(allowed)
+        self.asked = 0
+
+    def admission(self):
+        self.asked += 1
+        return self.allowed.pop(0) if self.allowed else None
+
+    def tell_late(self):
+        return 0
+
+
 class Bells:
     def __init__(self):
         self.rung = []
@@ -103,10 +118,11 @@ def bells():
     return Bells()
 
 
-def make(store, bells, clock, *, sweep=None, forget=()):
+def make(store, bells, clock, *, sweep=None, forget=(), gate=None):
     return Dispatcher(
         store=store,
         sweep=sweep or Repairs(),
+        gate=gate or Gate(),
         bells=bells,
         clock=clock,
         metrics=Metrics(),
@@ -284,3 +300,18 @@ def test_a_repair_that_always_breaks_keeps_nobody_from_their_turn(bells, clock, 
     eventually(lambda: sweep.done)
     dispatcher.wake()
     eventually(lambda: [bell.id for bell in bells.rung] == ["x"])
+
+
+# --- while NemoVideo is down ------------------------------------------------------------------------------------------
+
+
+def test_nothing_begins_but_what_a_probe_needs_until_it_is_over(bells, clock):
+    board = Board(room=(50, 0, 0))
+    board.new = {"one": deque(f"job_{number}" for number in range(9))}
+    gate = Gate(0, 1, 0)
+    dispatcher = make(board, bells, clock, gate=gate)
+    dispatcher.sweep_once()
+    assert [dispatcher.dispatch_once() for _ in range(3)] == [1, 0, 8]
+    assert gate.asked == 4
+    dispatcher.dispatch_once()
+    assert gate.asked == 4

@@ -8,13 +8,16 @@ from datetime import timedelta
 
 import pytest
 
+from fakes.breakers import MemoryBreakers, watch_over
 from fakes.engine import JOB, NOW, WORKER, HandClock, MemoryClaims, make_job
+from reelqueue.domain.breakers import Phase
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.jobs import Status, WaitingReason
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.rulings import Rules
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Learned, Snooze
 from reelqueue.errors import DependencyUnavailable, NoTimeline, UpstreamUnavailable
+from reelqueue.jobs.breaker import watched
 from reelqueue.jobs.runner import APPLY_TRIES, Runner, Steps
 from reelqueue.kit.metrics import Metrics
 
@@ -42,16 +45,19 @@ class Lease:
 
 
 class Rig:
-    def __init__(self, job=None, *failures, cancel=None, attempts=6, **steps):
+    def __init__(self, job=None, *failures, cancel=None, attempts=6, breakers=None, **steps):
         self.claims = MemoryClaims(job or make_job(), *failures)
         self.clock = HandClock()
         self.metrics = Metrics()
+        self.breakers = breakers or MemoryBreakers(self.clock)
+        self.watch = watch_over(self.breakers)
         self.lease = Lease()
         self.steps = {Status(name): step for name, step in steps.items()}
         self.cancel = cancel or Scripted(Canceled())
         self.runner = Runner(
             claims=self.claims,
             steps=Steps(by_status=self.steps, cancel=self.cancel),
+            watch=self.watch,
             lease=self.lease,
             rules=Rules(retries=RetryPolicy(max_attempts=attempts, base_s=1, cap_s=10)),
             clock=self.clock,
@@ -265,3 +271,53 @@ def test_what_was_learned_goes_with_the_verdict():
     rig = Rig(queued=Scripted(Advance(Status.UPLOADING, Learned(project_id="prj_1"))), uploading=Scripted(AWAY))
     rig.work()
     assert rig.claims.changes[0].learned.project_id == "prj_1"
+
+
+# --- while NemoVideo is down ------------------------------------------------------------------------------------------
+
+
+class Asking(Scripted):
+    """A step that makes one watched call."""
+
+    def run(self, claim):
+        super().run(claim)
+        return self.upstream.state()
+
+
+def asking(error, *, opened):
+    rig = Rig(make_job(attempt=3), queued=(step := Asking(Advance(Status.UPLOADING))))
+
+    class Upstream:
+        @staticmethod
+        def state():
+            raise error
+
+    if opened:
+        rig.breakers.open(Phase.SESSION, "state")
+    rig.watch.refresh()
+    step.upstream = watched(Upstream, rig.watch)
+    return rig
+
+
+def test_a_job_waits_without_an_attempt_while_the_phase_is_open():
+    rig = asking(UpstreamUnavailable(), opened=True)
+    rig.work()
+    [change] = rig.claims.changes
+    assert (change.waiting.reason, change.waiting.detail) == (WaitingReason.UPSTREAM_DEGRADED, "session")
+    assert change.attempt == 3
+
+
+def test_a_failure_while_it_is_open_costs_no_attempt_either():
+    rig = asking(UpstreamUnavailable(), opened=True)
+    rig.clock.forward(60)
+    rig.work()
+    [change] = rig.claims.changes
+    assert (change.waiting.reason, change.attempt) == (WaitingReason.UPSTREAM_DEGRADED, 3)
+    assert rig.breakers.writes == ["take_probe", "probed failed"]
+
+
+def test_a_failure_of_one_job_is_a_try_as_ever():
+    rig = asking(UpstreamUnavailable(), opened=False)
+    rig.work()
+    [change] = rig.claims.changes
+    assert (change.waiting.reason, change.attempt) == (WaitingReason.RETRY, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reelqueue.dev.docs.markdown import table
+from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.deliveries import SCHEDULE_S
 from reelqueue.domain.jobs import EVENT_OF, TERMINAL_EVENTS, EventType, Status
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
@@ -13,6 +14,10 @@ _BETWEEN = {
     EventType.EXPORTED: "one of several outputs is done or has failed",
     EventType.BATCH_COMPLETED: "the last job of a batch has ended; it stands among that job's events",
     EventType.RECOVERED: "what was paid for arrived after the job was canceled or ran out of time",
+}
+_OF_UPSTREAM = {
+    UpstreamEventType.DEGRADED: "a phase of NemoVideo is down for everybody, or was stopped; of no job",
+    UpstreamEventType.RECOVERED: "it answers again",
 }
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -34,6 +39,7 @@ def event_table() -> str:
         when = became.get(kind) or _BETWEEN[kind]
         final, default = kind in TERMINAL_EVENTS, kind in DEFAULT_EVENT_TYPES
         rows.append([f"`{kind}`", when, "yes" if final else "", "yes" if default else ""])
+    rows += [[f"`{kind}`", _OF_UPSTREAM[kind], "", ""] for kind in UpstreamEventType]
     return table(["type", "when", "a job's end", "sent if you do not choose"], rows)
 
 

@@ -29,6 +29,7 @@ from reelqueue.gateway.schemas.project_documents import (
     Timeline,
     VersionList,
 )
+from reelqueue.gateway.schemas.upstream import Upstream
 from reelqueue.gateway.schemas.why_documents import Quote, Why
 
 SHOWN: tuple[type[BaseModel], ...] = (
@@ -52,6 +53,7 @@ SHOWN: tuple[type[BaseModel], ...] = (
     Batch,
     BatchList,
     Credits,
+    Upstream,
     Health,
     Readiness,
     Problem,

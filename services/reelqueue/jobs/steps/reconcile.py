@@ -15,6 +15,7 @@ from reelqueue.domain.claims import Claim
 from reelqueue.domain.credits import bill, booking
 from reelqueue.domain.follow_ups import follow_up
 from reelqueue.domain.jobs import Job, Status, WaitingReason
+from reelqueue.domain.outages import waits_for_upstream
 from reelqueue.domain.receipts import receipt
 from reelqueue.domain.sessions import Project
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
@@ -129,7 +130,8 @@ class Reconciler:
         verdict = verdict_on(error)
         if isinstance(verdict, Snooze):
             return verdict
-        may_pass = self._is_patient(turn) if isinstance(verdict, Retry) else self._may_be_met_again(claim.job, error)
+        job = claim.job
+        may_pass = self._is_patient(job, turn) if isinstance(verdict, Retry) else self._may_be_met_again(job, error)
         if may_pass:
             return Snooze(self._recipe.next_s, WaitingReason.UPSTREAM_DOWN, detail=error.code)
         if turn.state is TurnState.SENDING:
@@ -137,9 +139,9 @@ class Reconciler:
         heard = None if turn.report is None else _receipt(claim.job, turn, None, turn.report)
         return Fail(error, Learned(receipt=heard, billing=bill(claim.job.billing, None)))
 
-    def _is_patient(self, turn: Turn) -> bool:
+    def _is_patient(self, job: Job, turn: Turn) -> bool:
         assert turn.sent_at is not None
-        return (self._clock.now() - turn.sent_at).total_seconds() < self._recipe.patience_s
+        return waits_for_upstream(job) or (self._clock.now() - turn.sent_at).total_seconds() < self._recipe.patience_s
 
     def _may_be_met_again(self, job: Job, error: UpstreamError) -> bool:
         if isinstance(error, GONE):

@@ -18,6 +18,7 @@ from typing import Any
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.drafts import is_exportable
 from reelqueue.domain.jobs import Job, Status, WaitingReason
+from reelqueue.domain.outages import waits_for_upstream
 from reelqueue.domain.outputs import RENDERED, Export
 from reelqueue.domain.sessions import Project, Render, RenderState
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
@@ -148,7 +149,7 @@ class RenderStep:
                 return self._poll(pass_, render)
 
     def _submit(self, pass_: _Pass, render: Render) -> _Seen:
-        if self._is_overdue(render):
+        if self._is_overdue(pass_.claim.job, render):
             return _Seen(failure=RenderTimedOut())
         project, output = pass_.project, pass_.claim.job.outputs[render.output_index]
         spec, session_id = OutputSpec(format=output.format, quality=output.quality), known_session(project)
@@ -198,7 +199,7 @@ class RenderStep:
             return self._sleep(0)
         except UNREACHED:
             # The export runs on without us: the same id is asked for again, within the same budget (contract §8.1).
-            if self._is_overdue(render):
+            if self._is_overdue(pass_.claim.job, render):
                 return _Seen(failure=RenderTimedOut())
             self._renders.polled(claim, render)
             return self._sleep(render.polls + 1)
@@ -214,7 +215,7 @@ class RenderStep:
             case RenderPhase.FAILED:
                 return self._failed(pass_.claim, render)
             case RenderPhase.PENDING | RenderPhase.PROCESSING:
-                if self._is_overdue(render):
+                if self._is_overdue(pass_.claim.job, render):
                     # A render costs nothing; one that cannot be stopped is nobody's loss.
                     with suppress(UpstreamError):
                         self._desk.using(
@@ -225,8 +226,11 @@ class RenderStep:
                 self._renders.polled(pass_.claim, render)
                 return self._sleep(render.polls + 1, report.progress)
 
-    def _is_overdue(self, render: Render) -> bool:
-        return self._age_s(render.created_at) > self._schedule.budget_s
+    def _is_overdue(self, job: Job, render: Render) -> bool:
+        """Whether the export has used up its time, an outage of NemoVideo not counted."""
+        if waits_for_upstream(job):
+            return False
+        return self._age_s(render.submitted_at or render.created_at) > self._schedule.budget_s
 
     def _age_s(self, moment: datetime) -> float:
         return (self._clock.now() - moment).total_seconds() * self._speed

@@ -2,6 +2,7 @@
 
 from reelqueue.store.tables.administration import audit_log, erased_spending, erasures
 from reelqueue.store.tables.batches import batches
+from reelqueue.store.tables.breakers import breakers, upstream_events
 from reelqueue.store.tables.credits import credit_entries
 from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
 from reelqueue.store.tables.metadata import metadata
@@ -23,6 +24,7 @@ __all__ = [
     "assets",
     "audit_log",
     "batches",
+    "breakers",
     "credit_entries",
     "draft_versions",
     "erased_spending",
@@ -41,6 +43,7 @@ __all__ = [
     "scheduler",
     "tenants",
     "turns",
+    "upstream_events",
     "upstream_tokens",
     "webhook_attempts",
     "webhook_endpoints",

@@ -44,8 +44,9 @@ messages = Table(
     id_column(),
     tenant_column(),
     Column("endpoint_id", Text, ForeignKey("webhook_endpoints.id")),
-    Column("job_id", Text, nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("job_id", Text),
+    Column("seq", Integer),
+    Column("upstream_event_id", Text, ForeignKey("upstream_events.id")),
     Column("type", Text, nullable=False),
     Column("url", Text),
     Column("payload", Text, nullable=False),
@@ -66,6 +67,8 @@ messages = Table(
     CheckConstraint("(state = 'pending') = (finished_at IS NULL)", name="ended_has_time"),
     CheckConstraint("(endpoint_id IS NULL) <> (url IS NULL)", name="endpoint_or_url"),
     CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
+    CheckConstraint("(job_id IS NULL) = (seq IS NULL)", name="seq_of_job"),
+    CheckConstraint("(job_id IS NULL) <> (upstream_event_id IS NULL)", name="of_job_or_upstream"),
 )
 Index(
     "uq_messages_job_id_seq_endpoint_id",
@@ -73,6 +76,13 @@ Index(
     messages.c.seq,
     text("coalesce(endpoint_id, '')"),
     unique=True,
+)
+Index(
+    "uq_messages_upstream_event_id_endpoint_id",
+    messages.c.upstream_event_id,
+    messages.c.endpoint_id,
+    unique=True,
+    postgresql_where=text("upstream_event_id IS NOT NULL"),
 )
 Index("ix_messages_due", messages.c.due_at, postgresql_where=text("dispatch = 'idle'"))
 Index("ix_messages_rung", messages.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
