@@ -141,9 +141,16 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
     for worker in workers:
         worker.watch.refresh()
     ids = [plant.accept().id for _ in range(4)]
-    for number in range(20):
-        plant.worker = workers[number % 2]
+
+    def all_instructing():
+        workers.reverse()
+        plant.worker = workers[0]
         turn(plant)
+        return {job.status for job in found(plant, ids)} == {Status.INSTRUCTING}
+
+    wait_until(all_instructing, PATIENCE_S, interval=0)
+    for _ in range(6):
+        all_instructing()
     assert plant.studio.turns == []
     assert {job.status for job in found(plant, ids)} == {Status.INSTRUCTING}
     assert told(plant, listener) == [("upstream.degraded", "instruct")]
