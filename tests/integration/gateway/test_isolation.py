@@ -35,6 +35,7 @@ PLAIN = {"number": "1"}
 """Members of a path that are no ids."""
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/jobs"): {"instruction": "x"},
+    ("POST", "/v1/jobs:quote"): {"instruction": "x"},
     ("POST", "/v1/jobs/{job_id}/answer"): {"text": "Golden Hour"},
     ("POST", "/v1/projects/{project_id}/messages"): {"message": "make it snow"},
     ("POST", "/v1/batches"): {"jobs": [{"instruction": "x"}]},
@@ -48,6 +49,8 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 """What a route reads before it looks for anything. A route that must have a body has a line here."""
 BY_BODY = (
+    ("/v1/jobs:quote", lambda ids: {"instruction": "x", "inputs": [ids["asset_id"]]}),
+    ("/v1/jobs:quote", lambda ids: {"instruction": "x", "project": ids["project_id"]}),
     ("/v1/jobs", lambda ids: {"instruction": "x", "inputs": [ids["asset_id"]]}),
     ("/v1/jobs", lambda ids: {"instruction": "x", "project": ids["project_id"]}),
     ("/v1/batches", lambda ids: {"jobs": [{"instruction": "x", "inputs": [ids["asset_id"]]}]}),
@@ -157,6 +160,14 @@ def test_every_id_in_a_body_answers_alike(
     with unchanged(other_tenant, theirs):
         for path, body in BY_BODY:
             answers = [tenant.post(path, json=body(ids), headers={"X-Request-Id": "same"}) for ids in (theirs, NEVER)]
+            if path.endswith(":quote"):  # tells what would be refused, and accepts nothing
+                told = [
+                    answer.text.replace(ids["asset_id"], "?").replace(ids["project_id"], "?")
+                    for answer, ids in zip(answers, (theirs, NEVER), strict=True)
+                ]
+                assert "not_found" in told[0]
+                assert told[0] == told[1]
+                continue
             assert_problem(answers[0], 404, "not_found")
             assert seen(answers[0]) == seen(answers[1]), path
     assert tenant.jobs() == []
