@@ -1,6 +1,6 @@
 """Row-level security on every table with a tenant, and the rights of the role that the service works as.
 
-Revision: 0019, after 0016.
+Revision: 0019, after 0018.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 from reelqueue.store.walls import grant_rows, owned_tables, protect, revoke_rows, unprotect
 
 revision = "0019"
-down_revision = "0016"
+down_revision = "0018"
 
 
 def upgrade() -> None:

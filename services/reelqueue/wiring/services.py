@@ -154,7 +154,7 @@ class Services:
     def erasing_database(self) -> Database:
         """Connections of their own, and under another name: a dispatcher is well if *it* has used the database."""
         url = self.settings.database_url.get_secret_value()
-        return Database(make_engine(url, pool_size=1, application="reelqueue-eraser")).as_service()
+        return Database(make_engine(url, pool_size=1, application="reelqueue-eraser", whose=EVERYBODY))
 
     @cached_property
     def tokens(self) -> UpstreamTokens:

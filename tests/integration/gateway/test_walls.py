@@ -1,4 +1,4 @@
-"""For whom a gateway's database sessions work: nobody until a key says whose the request is, then for its tenant."""
+"""For whom a gateway's sessions work: for nobody until a key says whose the request is, then for its tenant."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, update
 
+from fakes.in_name import InTheirName
 from fakes.job_rows import counting
 from reelqueue.domain.jobs import Status
 from reelqueue.errors import NotFound
@@ -18,7 +19,7 @@ from reelqueue.store.tables import breakers, projects, recoveries, tenants
 
 @pytest.fixture
 def facts(database):
-    return WaitingFacts(database)
+    return InTheirName(WaitingFacts(database))
 
 
 def project(database, owner, token_id=None):

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, text
 
 from fakes.engine import HandClock
+from fakes.in_name import InTheirName
 from fakes.job_rows import counting
 from reelqueue.domain.estimates import ENOUGH_TO_SAY, UNKNOWN, Size
 from reelqueue.domain.jobs import Status
@@ -21,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def history(database, clock):
-    return History(database, clock)
+    return InTheirName(History(database, clock))
 
 
 @pytest.fixture
