@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 from psycopg import errors
-from sqlalchemy import Boolean, DateTime, Float, Integer, LargeBinary, event, exc, insert, select, text
+from sqlalchemy import Boolean, Date, DateTime, Float, Integer, LargeBinary, Text, event, exc, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from fakes.job_rows import as_owner
@@ -24,13 +25,25 @@ from reelqueue.store.tables import assets, metadata, upstream_tokens
 
 OPEN = {
     "alembic_version": "the database's revision; the service reads it and never writes it",
+    "breakers": "the upstream's phases, of no tenant; of jobs it holds ids alone",
     "scheduler": "one row of figures that tenants are compared with; it names none",
+    "upstream_events": "what became of the upstream as a whole, told to all",
     "workers": "processes of ours; no tenant's data",
 }
 """Tables that no wall stands around, and why."""
 
 A, B = "ten_a", "ten_b"
-FILLERS = {ARRAY: [], JSONB: {}, LargeBinary: b"x", Boolean: False, Float: 1, Integer: 1, DateTime: text("now()")}
+FILLERS = {
+    ARRAY: list,
+    JSONB: dict,
+    LargeBinary: lambda: b"x",
+    Boolean: bool,
+    Float: float,
+    Integer: count(1).__next__,
+    DateTime: lambda: text("now()"),
+    Date: lambda: text("now()"),
+    Text: lambda: uuid.uuid4().hex,
+}
 
 
 def owner_of(table):
@@ -47,8 +60,7 @@ def filled(table, tenant):
         if column is owner_of(table):
             row[column.name] = tenant
         elif not column.nullable and (column.server_default is None or column.primary_key):
-            fillers = (value for kind, value in FILLERS.items() if isinstance(column.type, kind))
-            row[column.name] = next(fillers, uuid.uuid4().hex)
+            row[column.name] = next(make for kind, make in FILLERS.items() if isinstance(column.type, kind))()
     return row
 
 
