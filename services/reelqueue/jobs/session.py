@@ -8,13 +8,16 @@ from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import JobInput
 from reelqueue.domain.sessions import Project, ProjectState
+from reelqueue.domain.tokens import UpstreamToken
 from reelqueue.domain.upstream import LocalFile, SessionState
-from reelqueue.errors import SessionNotFound
+from reelqueue.errors import CreditsExhausted, NoUpstreamToken, SessionNotFound, TokenRejected, UpstreamError
 from reelqueue.jobs.ports import AssetStore, Blobs, ProjectStore, UploadStore, Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 
 DEFAULT_LANGUAGE = "en"
 TASK_NAME = "project"
+MOST_TOKENS = 4
+"""How many tokens a new session is tried on, where one after the other is found dead or without credits."""
 
 
 class SessionKeeper:
@@ -93,7 +96,23 @@ class SessionKeeper:
         return fresh
 
     def _begin(self, claim: Claim) -> Project:
+        """A session on the token that was reserved, else on another: one that turns out to be dead costs nothing."""
         token = self._desk.for_new_project(claim.job.tenant_id, claim.job.token_id)
+        for _ in range(MOST_TOKENS - 1):
+            try:
+                return self._begin_on(claim, token)
+            except (TokenRejected, CreditsExhausted) as refusal:
+                token = self._instead(claim, refusal)
+        return self._begin_on(claim, token)
+
+    def _instead(self, claim: Claim, refusal: UpstreamError) -> UpstreamToken:
+        """Another token: the desk has set the refused one aside. Raises the refusal where there is none."""
+        try:
+            return self._desk.for_new_project(claim.job.tenant_id)
+        except (NoUpstreamToken, CreditsExhausted):
+            raise refusal from None
+
+    def _begin_on(self, claim: Claim, token: UpstreamToken) -> Project:
         project = self._projects.begin(claim, token.id)
         language = claim.job.language or DEFAULT_LANGUAGE
         session = self._desk.using(
