@@ -143,8 +143,9 @@ class TokenDesk:
                 return self._refresh(token)
             case TokenRejected():
                 if not self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation):
-                    # Its owner has put another secret in its place since we read it.
-                    return self._tokens.find(token.id).health is not TokenHealth.INVALID
+                    now = self._tokens.find(token.id)
+                    # Whether its owner has put another secret in its place since we read it.
+                    return now.generation != token.generation and now.health is not TokenHealth.INVALID
             case CreditsExhausted():
                 # What helps a person: the anonymous register and keep their history, all others top up.
                 error.detail = {**error.detail, "link": credits_link(self._web_url, token.user_id)}
