@@ -1,6 +1,6 @@
 """Two levels of fairness, charged in credit-seconds, and room that is reserved before a bell is rung.
 
-Revision: 0014, after 0011.
+Revision: 0014, after 0013.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0013"
 
 MOMENT = postgresql.TIMESTAMP(timezone=True)
 WAITING = "dispatch = 'idle' AND admitted_at IS NULL"

@@ -29,7 +29,10 @@ class Account:
 
 @dataclass(slots=True)
 class Token:
-    """A bearer token. Times are virtual epoch seconds; no `expires_at` means it lives until it is revoked."""
+    """A bearer token. Times are virtual epoch seconds; no `expires_at` means it lives until it is revoked.
+
+    `requests_per_minute` and `parallel_turns` are limits of its own, 0 for none; `None` leaves it to the settings.
+    """
 
     value: str
     user_id: str
@@ -39,6 +42,8 @@ class Token:
     client_id: str | None = None
     ip: str | None = None
     revoked: bool = False
+    requests_per_minute: int | None = None
+    parallel_turns: int | None = None
 
     def may(self, scope: str) -> bool:
         """Say whether the token has this scope, or all of them."""
@@ -138,6 +143,12 @@ class Accounts:
         """End a token's life now, which also ends its client's window; `False` if there is no such token."""
         if token := self.tokens.get(value):
             token.expires_at = self._clock.now()
+        return token is not None
+
+    def limit(self, value: str, *, requests_per_minute: int | None, parallel_turns: int | None) -> bool:
+        """Set a token's own limits, both; `False` if there is no such token."""
+        if token := self.tokens.get(value):
+            token.requests_per_minute, token.parallel_turns = requests_per_minute, parallel_turns
         return token is not None
 
     def revoke(self, value: str) -> bool:

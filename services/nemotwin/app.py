@@ -25,7 +25,7 @@ def _refuse(request: Request, error: Exception) -> Response:
         case CodeError():
             return error.response(http=world_of(request).dials.now.code_status == "http")
         case RefusalError():
-            return JSONResponse(error.body, error.status)
+            return error.response()
         case InvalidBodyError():
             return error.response()
         case HTTPException():

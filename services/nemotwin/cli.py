@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the twin until SIGTERM or SIGINT; return the exit code."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    names = ("speed", "seed", "silent_rate", "instant", "film_max_side")
+    names = ("speed", "seed", "silent_rate", "instant", "film_max_side", "requests_per_minute", "parallel_turns")
     try:
         settings = changed(Settings(), {name: getattr(arguments, name) for name in names})
     except ValidationError as error:
@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--silent-rate", type=float, default=0.30, help="share of edits without a word")
     parser.add_argument("--instant", action="store_true", help="turns and renders take no time, films are a tiny one")
     parser.add_argument("--film-max-side", type=int, default=1920, help="longest side of a film in pixels")
+    parser.add_argument("--requests-per-minute", type=int, default=0, help="what a token may ask; 0 is no limit")
+    parser.add_argument("--parallel-turns", type=int, default=0, help="turns of a token at a time; 0 is no limit")
     parser.add_argument(
         "--scenarios", type=Path, default=_given(SCENARIOS), help=f"YAML file of more scenarios [env: {SCENARIOS}]"
     )

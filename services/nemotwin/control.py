@@ -3,9 +3,15 @@
 All are under the first origin, take and give JSON, and need no token. Tokens are told by their fingerprint only: the
 first 16 hex digits of the SHA-256.
 
-`POST /_twin/tokens {credits=1000, plan="paid", expires_in=null, scopes=["*"]}`
+`POST /_twin/tokens {credits=1000, plan="paid", expires_in=null, scopes=["*"], requests_per_minute=null, …}`
     issues a token of a new registered user; `plan` is `free` or `paid`, `expires_in` virtual seconds (`null`: never),
     `scopes` are `read`, `write`, `upload`, `render` or `*`. Answers `{token, user_id, fingerprint, expires_at}`.
+    `requests_per_minute` and `parallel_turns` are limits of its own beside those of the settings, which hold for all.
+`POST /_twin/tokens/limits {token, requests_per_minute=null, parallel_turns=null}`
+    sets both; 0 is no limit, `null` what the settings say. A request over the limit in any sliding minute of virtual
+    time, and a turn beside too many, is answered with 429.
+`GET /_twin/limits`
+    shows what each token did, by fingerprint: `{most_in_a_minute, most_turns, refused}`.
 `POST /_twin/tokens/expire {token}`
     ends a token's life now (code 1001), and with it the window of its client id.
 `POST /_twin/tokens/revoke {token}`
@@ -66,12 +72,21 @@ class NewToken(BaseModel):
     plan: Literal["free", "paid"] = "paid"
     expires_in: float | None = None
     scopes: list[Scope] = ["*"]
+    requests_per_minute: int | None = Field(default=None, ge=0)
+    parallel_turns: int | None = Field(default=None, ge=0)
 
 
 class KnownToken(BaseModel):
     """A token that was issued."""
 
     token: str
+
+
+class OwnLimits(KnownToken):
+    """A token, and what it may do at a time."""
+
+    requests_per_minute: int | None = Field(default=None, ge=0)
+    parallel_turns: int | None = Field(default=None, ge=0)
 
 
 class Balance(KnownToken):
@@ -115,6 +130,7 @@ async def issue_token(request: Request) -> Response:
     token = world.accounts.issue_registered(
         plan=body.plan, credits_=body.credits, expires_in=body.expires_in, scopes=body.scopes
     )
+    token.requests_per_minute, token.parallel_turns = body.requests_per_minute, body.parallel_turns
     at, real_at = world.ledger.stamp()
     print_ = fingerprint(token.value)
     world.ledger.book.tokens.append(
@@ -140,6 +156,27 @@ async def revoke_token(request: Request) -> Response:
     """Revoke a token."""
     body = await body_of(request, KnownToken)
     return _done(found=world_of(request).accounts.revoke(body.token))
+
+
+async def set_limits(request: Request) -> Response:
+    """Set a token's own limits."""
+    body = await body_of(request, OwnLimits)
+    limits = body.model_dump(exclude={"token"})
+    return _done(found=world_of(request).accounts.limit(body.token, **limits))
+
+
+async def show_limits(request: Request) -> Response:
+    """Show what each token did at a time."""
+    return JSONResponse(
+        {
+            fingerprint(value): {
+                "most_in_a_minute": use.most_in_a_minute,
+                "most_turns": use.most_turns,
+                "refused": use.refused,
+            }
+            for value, use in world_of(request).limits.uses.items()
+        }
+    )
 
 
 async def set_credits(request: Request) -> Response:
@@ -268,6 +305,8 @@ ROUTES = [
     Route("/_twin/tokens", issue_token, methods=["POST"]),
     Route("/_twin/tokens/expire", expire_token, methods=["POST"]),
     Route("/_twin/tokens/revoke", revoke_token, methods=["POST"]),
+    Route("/_twin/tokens/limits", set_limits, methods=["POST"]),
+    Route("/_twin/limits", show_limits, methods=["GET"]),
     Route("/_twin/tokens/credits", set_credits, methods=["POST"]),
     Route("/_twin/sessions/lose", lose_session, methods=["POST"]),
     Route("/_twin/ledger", ledger, methods=["GET"]),

@@ -26,6 +26,11 @@ class RefusalError(Exception):
         super().__init__(f"{status}")
         self.status = status
         self.body = body
+        self.headers: dict[str, str] = {}
+
+    def response(self) -> Response:
+        """Answer with it."""
+        return JSONResponse(self.body, self.status, self.headers)
 
 
 class CodeError(Exception):

@@ -15,6 +15,11 @@ from nemotwin.world import Origin, World
 CONTROL = ("/_twin/", "/healthz")
 
 
+def bearer_of(scope: Scope) -> str:
+    """The token that a request brings, or nothing."""
+    return header_map(scope).get("authorization", "").partition(" ")[2].strip()
+
+
 class Gate:
     """ASGI middleware for one of the two origins. Control routes pass it unseen."""
 
@@ -61,6 +66,9 @@ class Gate:
             entry=entry,
         )
         scope[SCOPE_KEY] = exchange
+        if self._origin == "api" and (refusal := world.limits.enter(bearer_of(scope))) is not None:
+            await exchange.answer(refusal.response())
+            return
         armed, cue = world.faults.take(entry.endpoint), await world.stage.cue(exchange, world.renders)
         struck = [one for one in (armed, cue) if one is not None]
         entry.fault = "+".join(one.name for one in struck) or None
@@ -71,7 +79,7 @@ class Gate:
 
     def _note(self, scope: Scope) -> RequestEntry:
         headers = header_map(scope)
-        bearer = headers.get("authorization", "").partition(" ")[2].strip()
+        bearer = bearer_of(scope)
         raw_url = f"{scope['path']}?{scope.get('query_string', b'').decode('latin-1')}".removesuffix("?")
         endpoint = "cdn" if self._origin == "cdn" else name_of(scope["method"], scope["path"]) or "unknown"
         at, real_at = self._world.ledger.stamp()

@@ -51,7 +51,9 @@ class Settings:
     second render (both run; it waits; 409), `render_cancel` which renders can be canceled (`ignored`: it says so
     and goes on; `missing`: there is no such route), `empty_draft` whether a draft without segments is accepted and
     fails later, and `render_scope` what a token without the scope `render` is
-    refused with at an export.
+    refused with at an export. `requests_per_minute` and `parallel_turns` are what a token may do at a time, unless
+    it has limits of its own (0: as much as it likes); the 429 of the first has a `Retry-After` or not
+    (`says_retry_after`).
     """
 
     speed: Annotated[float, Field(gt=0)] = 1.0
@@ -100,6 +102,9 @@ class Settings:
     anonymous_per_ip: Amount = 10
     anonymous_repeat: Literal["refuse", "same_token"] = "refuse"
     session_idle_seconds: Seconds = 0.0
+    requests_per_minute: Amount = 0
+    parallel_turns: Amount = 0
+    says_retry_after: bool = True
     upload_limit_bytes: Amount = 200 * 1024 * 1024
     cdn_refuses_bearer: bool = False
 

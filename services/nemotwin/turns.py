@@ -65,6 +65,10 @@ class Turns:
         """How many turns are being played."""
         return len(self._running)
 
+    def running_of(self, token: str) -> int:
+        """How many turns are being played that the token of this fingerprint began."""
+        return sum(turn.entry.token == token for turn in self._running)
+
     def start(
         self,
         session: Session,

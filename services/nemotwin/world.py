@@ -16,6 +16,7 @@ from nemotwin.doors import Door
 from nemotwin.faults import Faults
 from nemotwin.films import Films
 from nemotwin.ledger import Ledger
+from nemotwin.limits import Limits
 from nemotwin.mishaps import CATALOG
 from nemotwin.renders import Renders
 from nemotwin.scenarios.catalog import catalog
@@ -35,6 +36,7 @@ class World:
     """The twin's memory and clock. `restore` begins it anew, empty or from a snapshot; nobody keeps its parts."""
 
     accounts: Accounts
+    limits: Limits
     ledger: Ledger
     sessions: Sessions
     charges: Charges
@@ -76,6 +78,7 @@ class World:
             tokens=snapshot.tokens,
             claims=snapshot.claims,
         )
+        self.limits = Limits(clock=clock, dials=dials, tokens=self.accounts.tokens)
         self.ledger = Ledger(clock=clock, book=snapshot.book, wall=self._wall)
         self.sessions = Sessions(clock=clock, dials=dials, sessions=snapshot.sessions)
         self.charges = Charges(accounts=self.accounts, ledger=self.ledger)

@@ -62,8 +62,17 @@ def test_what_an_operator_makes_lets_a_new_tenant_begin(stack: LiveStack, twin: 
     key = made("key", "create", "--tenant", name, "--scopes", "jobs:read,jobs:write")
     assert (key["tenant"], key["scopes"]) == (tenant["id"], ["jobs:read", "jobs:write"])
     secret = twin.issue_token()
-    token = made("token", "add", "--tenant", tenant["id"], NEMO_TOKEN=secret["token"])
-    assert token["tenant"] == tenant["id"]
+    limits = ("--requests-per-minute", "600", "--max-turns", "4")
+    token = made("token", "add", "--tenant", tenant["id"], *limits, NEMO_TOKEN=secret["token"])
+    assert (token["tenant"], token["health"], token["available"]) == (tenant["id"], "ok", 1000)
+    assert (token["requests_per_minute"], token["max_turns"], token["max_renders"]) == (600, 4, 20)
+    assert made("token", "list", "--tenant", name) == token
+    changed = made("token", "set", token["id"], "--label", "main", "--max-renders", "2")
+    assert changed == {**token, "label": "main", "max_renders": 2}
+    assert {**made("token", "check", token["id"]), "balance_as_of": None} == {**changed, "balance_as_of": None}
+    refused = run(["token", "add", "--json"], {**stack.environment(), "NEMO_TOKEN": "nmv_usr_never"})
+    assert refused.returncode != 0
+    assert "nmv_usr_never" not in refused.stdout + refused.stderr
     stack.canaries |= {secret["token"], key["key"].rpartition("_")[2], tenant["webhook_secret"].removeprefix("whsec_")}
 
     with twin.settings(instant=True):
@@ -76,6 +85,9 @@ def test_what_an_operator_makes_lets_a_new_tenant_begin(stack: LiveStack, twin: 
         )
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
     assert {line["token"] for line in twin.turns(marker)} == {secret["fingerprint"]}
+    removed = run(["token", "remove", token["id"]], stack.environment())
+    assert removed.returncode == 0, removed.stderr
+    assert run(["token", "list", "--tenant", name, "--json"], stack.environment()).stdout == ""
 
 
 def test_submit_draws_a_bar_on_a_terminal_and_fetches_the_video(

@@ -153,6 +153,7 @@ class World:
     renders: list[Render] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     tokens: dict[str, UpstreamToken] = field(default_factory=dict)
+    tenants: int = 1
     secrets: dict[str, str] = field(default_factory=dict)
     assets: dict[str, Asset] = field(default_factory=dict)
     clock: HandClock = field(default_factory=HandClock)
@@ -389,6 +390,12 @@ class MemoryTokens:
     def pick(self, tenant_id: str) -> UpstreamToken | None:
         usable = (t for t in self._world.tokens.values() if t.health is TokenHealth.OK)
         return next(usable, None)
+
+    def spent(self, tenant_id: str) -> UpstreamToken | None:
+        return next((t for t in self._world.tokens.values() if t.health is TokenHealth.EXHAUSTED), None)
+
+    def single_tenant(self) -> bool:
+        return self._world.tenants <= 1
 
     def cooled_in(self, tenant_id: str) -> float | None:
         until = [t.cooling_until for t in self._world.tokens.values() if t.health is TokenHealth.COOLING]

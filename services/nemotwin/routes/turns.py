@@ -50,13 +50,15 @@ async def run_sse(request: Request) -> Response:
     message = "\n".join(part.text for part in body.new_message.parts)
     if not body.new_message.parts:
         return Response(error_frame("No parts in the new_message."), media_type="text/event-stream")
-    world = caller.world
+    world, spelled = caller.world, set(await request.json())
+    # Nothing is awaited between this and the start, so that no two turns are let in as one.
+    world.limits.begin_turn(caller.token, world.turns.running_of(caller.exchange.entry.token or ""))
     turn = world.turns.start(
         session,
         caller.account,
         message,
         seen=caller.exchange.entry,
-        snake_case=set(await request.json()) >= _SNAKE_CASE,
+        snake_case=spelled >= _SNAKE_CASE,
         twist=caller.exchange.turn,
     )
     return TurnStream(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reelqueue.cli import dev, health, jobs, keys, processes, tenancy, tenants, upstream
+from reelqueue.cli import dev, health, jobs, keys, processes, tenants, tokens, upstream
 
 app = typer.Typer(
     name="reelqueue",
@@ -17,7 +17,7 @@ processes.register(app)
 health.register(app)
 tenants.register(app)
 keys.register(app)
-tenancy.register(app)
+tokens.register(app)
 upstream.register(app)
 jobs.register(app)
 dev.register(app)

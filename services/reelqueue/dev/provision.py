@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from reelqueue.domain.api_keys import SCOPES, parse_key
+from reelqueue.domain.tokens import TokenWish
 from reelqueue.errors import NotFound
 from reelqueue.settings import Settings, load_settings
 from reelqueue.wiring.services import Services
+
+TWIN: Final = TokenWish(label="dev", requests_per_minute=6_000, burst=10, max_turns=50, max_renders=50)
+"""A twin's token carries what a demo wants: the limits shall not slow it down."""
 
 
 def provide(
@@ -32,10 +37,12 @@ def provide(
         parsed = parse_key(api_key) if api_key else None
         if parsed is None or services.api_keys.find(parsed.id) is None:
             api_key = services.api_keys.create(owner.id, name="dev", scopes=sorted(SCOPES)).text
+        # Not tried first: a token of the twin's that has died gives way to a fresh one below.
+        wish = TokenWish(label="dev") if mint is None else TWIN
         if upstream_token is not None:
-            services.tokens.add(None, upstream_token, label="dev")
+            services.token_records.keep(None, upstream_token, wish)
         if mint is not None and services.tokens.pick(owner.id) is None:
-            services.tokens.add(None, mint(), label="dev")
+            services.token_records.keep(None, mint(), wish)
         assert api_key is not None
         return {"tenant": owner.id, "api_key": api_key, "webhook_secret": services.tenants.webhook_secret(owner.id)}
     finally:

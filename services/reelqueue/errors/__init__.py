@@ -10,6 +10,7 @@
     │   ├── JsonInvalid                400  not JSON
     │   │   └── JsonDuplicateKey         400  one member twice
     │   ├── ValidationFailed           422  JSON, but not what we ask for
+    │   │   └── TokenRefused             422  NemoVideo does not accept the upstream token
     │   ├── MultipartInvalid           400
     │   ├── MediaTypeNotSupported      415
     │   ├── BodyTooLarge               413
@@ -108,6 +109,7 @@ from reelqueue.errors.caller import (
     SourceUnreachable,
     StateConflict,
     TenantSuspended,
+    TokenRefused,
     UrlInvalid,
     ValidationFailed,
 )
@@ -217,6 +219,7 @@ __all__ = [
     "StorageFull",
     "TenantSuspended",
     "TokenCooling",
+    "TokenRefused",
     "TokenRejected",
     "TurnFailed",
     "TurnInterrupted",

@@ -78,6 +78,13 @@ class ValidationFailed(CallerError):
     fix = "See `errors`: each names the place and the rule."
 
 
+class TokenRefused(ValidationFailed):
+    """NemoVideo does not accept this token; nothing was kept of it."""
+
+    code = "token_refused"
+    fix = "Copy the token again, or make a new one in NemoVideo's settings."
+
+
 class MultipartInvalid(CallerError):
     """The multipart body is malformed."""
 

@@ -35,6 +35,7 @@ from reelqueue.gateway.routes import (
     projects,
     quote,
     results,
+    upstream_tokens,
     webhook_endpoints,
     why,
 )
@@ -54,7 +55,7 @@ from reelqueue.version import VERSION
 
 _JOBS: Final = (jobs, quote, why, answers, events, results)
 _TENANCY: Final = (api_keys, admin)
-_UPSTREAM: Final = (credit_routes, upstream_routes)
+_UPSTREAM: Final = (upstream_tokens, credit_routes, upstream_routes)
 API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, *_UPSTREAM, *_TENANCY, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."

@@ -22,6 +22,7 @@ from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageReq
 from reelqueue.gateway.schemas.shown import SHOWN
 from reelqueue.gateway.schemas.tenancy_documents import TENANCY_SHOWN
 from reelqueue.gateway.schemas.tenancy_requests import ApiKeyRequest, EraseRequest, TenantPatch, TenantRequest
+from reelqueue.gateway.schemas.token_requests import UpstreamTokenPatch, UpstreamTokenRequest
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -348,6 +349,8 @@ def _schemas() -> dict[str, Any]:
         TenantRequest,
         TenantPatch,
         EraseRequest,
+        UpstreamTokenRequest,
+        UpstreamTokenPatch,
     )
     taken = [(model, "validation") for model in requests]
     shown = [(model, "serialization") for model in (*SHOWN, *TENANCY_SHOWN)]

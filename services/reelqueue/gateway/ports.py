@@ -27,6 +27,7 @@ from reelqueue.jobs.batches import BatchIntake, BatchRows
 from reelqueue.jobs.breaker_ports import BreakerView
 from reelqueue.jobs.ports import HistoryStore
 from reelqueue.jobs.project_views import ProjectViews
+from reelqueue.jobs.token_keeping import TokenKeeping
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.metrics import Metrics
 
@@ -266,6 +267,8 @@ class GatewayServices(Protocol):
     def history(self) -> HistoryStore: ...  # noqa: D102
     @property
     def breakers(self) -> BreakerRows: ...  # noqa: D102
+    @property
+    def token_keeping(self) -> TokenKeeping: ...  # noqa: D102
     @property
     def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
     @property

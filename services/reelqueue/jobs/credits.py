@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 from reelqueue.domain.credits import Credits, Spending
 from reelqueue.domain.links import credits_link
-from reelqueue.domain.tokens import UpstreamToken
+from reelqueue.domain.tokens import TokenHealth, UpstreamToken, recovered
+from reelqueue.domain.upstream import Balance
 from reelqueue.jobs.ports import Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 from reelqueue.kit.clock import Clock
@@ -33,14 +34,26 @@ class TokenRows(Protocol):
         ...
 
 
+class BalanceRows(Protocol):
+    """`store.token_balances.TokenBalances`."""
+
+    def note(self, token_id: str, balance: Balance, *, generation: int, cures: bool) -> bool:
+        """Keep what was read."""
+        ...
+
+
 class CreditsReader:
-    """Reads. The upstream is asked only for a token of the tenant's own. For many threads."""
+    """Reads, and keeps the balance that it read. For many threads.
+
+    The upstream is asked only for a token of the tenant's own.
+    """
 
     def __init__(
         self,
         *,
         tokens: TokenRows,
         ledger: LedgerRows,
+        balances: BalanceRows,
         desk: TokenDesk,
         upstream: Upstream,
         clock: Clock,
@@ -48,6 +61,7 @@ class CreditsReader:
     ) -> None:
         self._tokens = tokens
         self._ledger = ledger
+        self._balances = balances
         self._desk = desk
         self._upstream = upstream
         self._clock = clock
@@ -61,10 +75,13 @@ class CreditsReader:
         if token is None:
             source: Literal["shared", "none"] = "none" if self._tokens.pick(tenant_id) is None else "shared"
             return Credits(source=source, token_id=None, balance=None, as_of=now, month=month, link=None)
+        balance = self._desk.using(token.id, self._upstream.balance)
+        cures = token.health is TokenHealth.EXHAUSTED and recovered(token.available, balance.available)
+        self._balances.note(token.id, balance, generation=token.generation, cures=cures)
         return Credits(
             source="own",
             token_id=token.id,
-            balance=self._desk.using(token.id, self._upstream.balance),
+            balance=balance,
             as_of=now,
             month=month,
             link=credits_link(self._web_url, token.user_id),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import JobInput
 from reelqueue.domain.sessions import Project, ProjectState
-from reelqueue.domain.upstream import LocalFile, SessionState
-from reelqueue.errors import SessionNotFound
+from reelqueue.domain.tokens import UpstreamToken
+from reelqueue.domain.upstream import LocalFile, NemoSession, SessionState
+from reelqueue.errors import CreditsExhausted, NoUpstreamToken, SessionNotFound, TokenRejected, UpstreamError
 from reelqueue.jobs.ports import AssetStore, Blobs, ProjectStore, UploadStore, Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 
 DEFAULT_LANGUAGE = "en"
 TASK_NAME = "project"
+MOST_TOKENS = 4
+"""How many tokens a new session is tried on, where one after the other is found dead or without credits."""
 
 
 class SessionKeeper:
@@ -93,13 +97,30 @@ class SessionKeeper:
         return fresh
 
     def _begin(self, claim: Claim) -> Project:
+        """A session on the token that was reserved, else on another: one that turns out to be dead costs nothing."""
         token = self._desk.for_new_project(claim.job.tenant_id, claim.job.token_id)
+        for _ in range(MOST_TOKENS - 1):
+            project = self._projects.begin(claim, token.id)
+            try:
+                return self._projects.ready(project, self._session(claim, token))
+            except (TokenRejected, CreditsExhausted) as refusal:
+                token = self._instead(claim, refusal)
+                claim = replace(claim, job=replace(claim.job, project_id=project.id))
         project = self._projects.begin(claim, token.id)
+        return self._projects.ready(project, self._session(claim, token))
+
+    def _session(self, claim: Claim, token: UpstreamToken) -> NemoSession:
         language = claim.job.language or DEFAULT_LANGUAGE
-        session = self._desk.using(
+        return self._desk.using(
             token.id, lambda credential: self._upstream.create_session(credential, name=TASK_NAME, language=language)
         )
-        return self._projects.ready(project, session)
+
+    def _instead(self, claim: Claim, refusal: UpstreamError) -> UpstreamToken:
+        """Another token: the desk has set the refused one aside. Raises the refusal where there is none."""
+        try:
+            return self._desk.for_new_project(claim.job.tenant_id)
+        except (NoUpstreamToken, CreditsExhausted):
+            raise refusal from None
 
     def _owned(self, claim: Claim, items: Sequence[JobInput]) -> dict[str | None, Asset]:
         ids = sorted({item.asset_id for item in items if item.asset_id is not None})

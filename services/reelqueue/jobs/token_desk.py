@@ -74,10 +74,11 @@ class TokenDesk:
 
         `reserved` is the one that the job was admitted onto; it is taken unless it was set aside since.
 
-        Raises `RateLimited` while every token only cools (a fresh one would be a way around the upstream's limit),
-        `NoUpstreamToken`, and what the anonymous-token call raises.
+        Raises `RateLimited` while every token only cools and `CreditsExhausted` where one lacks but credits (a fresh
+        one would be a way around the upstream's limits), `NoUpstreamToken`, and what the anonymous-token call raises.
+        Anonymous tokens are fetched for a single tenant only.
         """
-        if reserved is not None and (kept := self.for_token(reserved).token).health in PASSING:
+        if reserved is not None and _serves(kept := self.for_token(reserved).token):
             return kept
         token = self._tokens.pick(tenant_id)
         if token is not None:
@@ -85,8 +86,12 @@ class TokenDesk:
         cooled_in_s = self._tokens.cooled_in(tenant_id)
         if cooled_in_s is not None:
             raise RateLimited(retry_after=cooled_in_s)
+        if (spent := self._tokens.spent(tenant_id)) is not None:
+            raise CreditsExhausted(detail={"link": credits_link(self._web_url, spent.user_id)})
         if self._client_id is None:
             raise NoUpstreamToken
+        if not self._tokens.single_tenant():
+            raise NoUpstreamToken("Anonymous tokens are for a trial with one tenant, and there are more.")
         return self._first_anonymous(tenant_id, self._client_id)
 
     def for_token(self, token_id: str) -> Pass:
@@ -127,7 +132,7 @@ class TokenDesk:
 
         A dead anonymous token is refreshed once for everybody: whoever comes second finds a newer generation. Raises
         what kept the fresh one from coming, if that may pass. A supplied token is never replaced silently: it is set
-        aside for a person.
+        aside for a person, unless a person has just given it a fresh secret.
         """
         if isinstance(error, UpstreamThrottled):
             return False  # we did not ask
@@ -137,7 +142,10 @@ class TokenDesk:
             case TokenRejected() if token.kind is TokenKind.ANONYMOUS:
                 return self._refresh(token)
             case TokenRejected():
-                self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation)
+                if not self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation):
+                    now = self._tokens.find(token.id)
+                    # Whether its owner has put another secret in its place since we read it.
+                    return now.generation != token.generation and now.health is not TokenHealth.INVALID
             case CreditsExhausted():
                 # What helps a person: the anonymous register and keep their history, all others top up.
                 error.detail = {**error.detail, "link": credits_link(self._web_url, token.user_id)}
@@ -180,3 +188,8 @@ class TokenDesk:
                 self._tokens.mark(token.id, TokenHealth.INVALID, generation=token.generation)
                 return False
             return self._tokens.replace_secret(token.id, generation=token.generation, fresh=fresh)
+
+
+def _serves(token: UpstreamToken) -> bool:
+    """Whether a token that was reserved may still be begun with."""
+    return token.health in PASSING and token.removed_at is None

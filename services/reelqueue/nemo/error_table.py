@@ -186,7 +186,10 @@ _BY_PLACE: Final[Mapping[tuple[Call, ErrorClass], Then]] = MappingProxyType(
         (Call.ANONYMOUS_TOKEN, TokenRejected): Then.FAILS,
         (Call.UPLOAD, SessionNotFound): Then.NEW_SESSION,
         (Call.STATE, SessionNotFound): Then.NEW_SESSION,
-        (Call.RUN_TURN, CreditsExhausted): Then.NEEDS_CREDITS,
+        **{
+            (call, CreditsExhausted): Then.NEEDS_CREDITS
+            for call in (Call.ANONYMOUS_TOKEN, Call.CREATE_SESSION, Call.RUN_TURN)
+        },
         (Call.RENDER_SUBMIT, RenderIdTaken): Then.ASKS_AGAIN,
         (Call.RENDER_POLL, RenderUnknown): Then.NEW_RENDER,
     }

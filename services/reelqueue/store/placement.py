@@ -1,9 +1,9 @@
 """Which tokens may serve a new project, as SQL: the one place where that is said.
 
 A project that has a session stays with the session's token. A new one goes to a token of the tenant's own before one
-of the shared pool; among those to one that is not about to expire, then to the one with the most free room, then to
-the one with the longest life. How long tokens live is disputed (`upstream-contract.md` §14 row 11), so a life that ends
-soon only puts a token last.
+of the shared pool, and to none whose balance is known to be nothing; among those to one that is not about to expire,
+then to the one with the most free room, then to the one with the longest life. How long tokens live is disputed
+(`upstream-contract.md` §14 row 11), so a life that ends soon only puts a token last.
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from __future__ import annotations
 from typing import Final
 
 USABLE: Final = """(k.removed_at IS NULL
-    AND (k.health = 'ok' OR (k.health = 'cooling' AND k.cooling_until <= now())))"""
-"""For statements with a token `k`: it may be given new work. Its room is another matter."""
+    AND (k.health = 'ok' OR (k.health = 'cooling' AND k.cooling_until <= now()))
+    AND coalesce(k.available, 1) > 0
+    AND (k.kind <> 'anonymous' OR NOT EXISTS (SELECT FROM tenants OFFSET 1)))"""
+"""For statements with a token `k`: it may be given new work. Its room is another matter.
+
+A balance that nobody has read counts as some. An anonymous token serves a trial, which has one tenant.
+"""
 
 COOLING: Final = "(k.removed_at IS NULL AND k.health = 'cooling' AND k.cooling_until > now())"
 """For statements with a token `k`: it may be given new work a little later."""

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, literal, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
+from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken, checked_secret
 from reelqueue.domain.upstream import AnonymousToken, Credential
-from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database
+from reelqueue.store.placement import DRAINING, TURNS_FREE, USABLE
 from reelqueue.store.refresh_lock import WAIT_S, RefreshLock
-from reelqueue.store.sealed import place
-from reelqueue.store.tables import upstream_tokens
+from reelqueue.store.tables import tenants, upstream_tokens
 from reelqueue.store.tables.metadata import Moment
 from reelqueue.store.token_pauses import PACE, TokenPauses, pace_from
+from reelqueue.store.token_rows import (
+    NAMES,
+    OWNER_AND_FINGERPRINT,
+    SHOWN,
+    fingerprint,
+    place_of,
+    sealed,
+    token_from,
+)
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _T = upstream_tokens.c
-_NAMES = tuple(field.name for field in fields(UpstreamToken))
-_SHOWN = tuple(_T[name] for name in _NAMES)
 
 _LONGEST_LIFE: Final = (_T.expires_at.desc().nulls_first(), _T.id)
 
 ANONYMOUS_LIFE: Final = timedelta(days=7)
 """What an anonymous token lives when the upstream does not say (contract §14 row 11)."""
-MAX_SECRET_CHARACTERS: Final = 4096
+
+_PICK: Final = text(f"""
+SELECT {", ".join(f"k.{name}" for name in NAMES)}
+FROM upstream_tokens k
+CROSS JOIN LATERAL (SELECT {TURNS_FREE} AS turns) free
+WHERE (k.tenant_id = :tenant_id OR k.tenant_id IS NULL) AND {USABLE}
+ORDER BY k.tenant_id IS NULL, free.turns = 0, {DRAINING}, free.turns DESC, k.expires_at DESC NULLS FIRST, k.id
+LIMIT 1
+""")  # noqa: S608 - names and conditions are ours
 
 
 class UpstreamTokens:
@@ -51,13 +64,11 @@ class UpstreamTokens:
     def add(self, tenant_id: str | None, secret: str, *, label: str) -> UpstreamToken:
         """Keep a token that a person supplied. The same secret again gives the row that is there, unchanged.
 
-        Its health stays what it was too: a dead token is not cured by being added again. Raises `ValidationFailed`
-        for what cannot be a token, `NotFound` for a tenant that is not there.
+        Its health stays what it was too: a dead token is not cured by being added again. One that was removed comes
+        back. `TokenRecords.keep` is for a token that was tried just now. Raises `ValidationFailed` for what cannot be
+        a token, `NotFound` for a tenant that is not there.
         """
-        if not (secret.isascii() and secret.isprintable() and 0 < len(secret) <= MAX_SECRET_CHARACTERS):
-            raise ValidationFailed("A token is printable ASCII.", pointer="/token")
-        if " " in secret:
-            raise ValidationFailed("A token has no spaces.", pointer="/token")
+        checked_secret(secret)
         token_id = new_id("upstream_token")
         statement = (
             insert(upstream_tokens)
@@ -66,14 +77,14 @@ class UpstreamTokens:
                 tenant_id=tenant_id,
                 label=label,
                 kind=TokenKind.SUPPLIED,
-                secret=self._seal(tenant_id, token_id, secret),
-                fingerprint=self._sealer.fingerprint(f"{TokenKind.SUPPLIED}|{secret}".encode()),
+                secret=sealed(self._sealer, tenant_id, token_id, secret),
+                fingerprint=fingerprint(self._sealer, TokenKind.SUPPLIED, secret),
             )
-            .on_conflict_do_update(index_elements=_OWNER_AND_FINGERPRINT, set_={"label": _T.label})
-            .returning(*_SHOWN)
+            .on_conflict_do_update(index_elements=OWNER_AND_FINGERPRINT, set_={"removed_at": None})
+            .returning(*SHOWN)
         )
         with refusing(no_such_tenant(upstream_tokens)), self._database.statement() as connection:
-            return _token_from(connection.execute(statement).mappings().one())
+            return token_from(connection.execute(statement).mappings().one())
 
     def add_anonymous(self, client_id: str, fresh: AnonymousToken) -> UpstreamToken:
         """Keep a token that was fetched for a client id, in the shared pool. One row a client id.
@@ -90,53 +101,69 @@ class UpstreamTokens:
                 tenant_id=None,
                 label=TokenKind.ANONYMOUS,
                 kind=TokenKind.ANONYMOUS,
-                secret=self._seal(None, token_id, fresh.token),
-                fingerprint=self._sealer.fingerprint(f"{TokenKind.ANONYMOUS}|{client_id}".encode()),
+                secret=sealed(self._sealer, None, token_id, fresh.token),
+                fingerprint=fingerprint(self._sealer, TokenKind.ANONYMOUS, client_id),
                 client_id=client_id,
                 user_id=fresh.user_id,
                 expires_at=_expiry(fresh.expires_at),
             )
-            .on_conflict_do_update(index_elements=_OWNER_AND_FINGERPRINT, set_={"label": _T.label})
-            .returning(*_SHOWN, _T.secret)
+            .on_conflict_do_update(index_elements=OWNER_AND_FINGERPRINT, set_={"label": _T.label})
+            .returning(*SHOWN, _T.secret)
         )
         with self._database.transaction() as connection:
             row = connection.execute(statement).mappings().one()
-            if self._sealer.open(row["secret"], aad=_place(None, row["id"])).decode() != fresh.token:
+            if self._sealer.open(row["secret"], aad=place_of(None, row["id"])).decode() != fresh.token:
                 renewal = (
                     update(upstream_tokens).where(_T.id == row["id"]).values(self._renewed(None, row["id"], fresh))
                 )
-                row = connection.execute(renewal.returning(*_SHOWN)).mappings().one()
-            return _token_from({name: row[name] for name in _NAMES})
+                row = connection.execute(renewal.returning(*SHOWN)).mappings().one()
+            return token_from({name: row[name] for name in NAMES})
 
     def pick(self, tenant_id: str) -> UpstreamToken | None:
-        """The token to work with: the tenant's own before the pool's, the one with the longest life first.
+        """The token to work with: the tenant's own before the pool's, the others of `placement` after that.
 
-        Only healthy ones, and those whose cooling is over by the database's clock. Life on the clock never rules one
-        out, it only ranks: how long tokens live is disputed, so a refusal decides (contract §14 row 11).
+        One without room comes last and not never: how many turns run is the business of whoever reserves room. Life on
+        the clock never rules a token out, it only ranks: how long tokens live is disputed, so a refusal decides
+        (contract §14 row 11).
         """
-        cooled = and_(_T.health == TokenHealth.COOLING, _T.cooling_until <= func.now())
+        with self._database.statement() as connection:
+            row = connection.execute(_PICK, {"tenant_id": tenant_id}).mappings().first()
+        return None if row is None else token_from(row)
+
+    def single_tenant(self) -> bool:
+        """Whether at most one tenant is there: nobody shares an anonymous token with another."""
+        second = select(tenants.c.id).offset(1).limit(1)
+        with self._database.statement() as connection:
+            return connection.execute(second).first() is None
+
+    def spent(self, tenant_id: str) -> UpstreamToken | None:
+        """A token of the tenant's own, else of the pool, that lacks nothing but credits."""
         statement = (
-            select(*_SHOWN)
-            .where(or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)), or_(_T.health == TokenHealth.OK, cooled))
+            select(*SHOWN)
+            .where(
+                or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)),
+                or_(_T.health == TokenHealth.EXHAUSTED, (_T.health == TokenHealth.OK) & (_T.available <= 0)),
+                _T.removed_at.is_(None),
+            )
             .order_by(_T.tenant_id.is_(None), *_LONGEST_LIFE)
             .limit(1)
         )
         with self._database.statement() as connection:
             row = connection.execute(statement).mappings().first()
-        return None if row is None else _token_from(row)
+        return None if row is None else token_from(row)
 
     def own(self, tenant_id: str) -> UpstreamToken | None:
         """The tenant's own token, the one that `pick` would take first, else one that is spent, cools or is dead."""
         usable = _T.health == TokenHealth.OK
         statement = (
-            select(*_SHOWN)
-            .where(_T.tenant_id == tenant_id)
+            select(*SHOWN)
+            .where(_T.tenant_id == tenant_id, _T.removed_at.is_(None))
             .order_by(usable.desc(), (_T.health == TokenHealth.INVALID), *_LONGEST_LIFE)
             .limit(1)
         )
         with self._database.statement() as connection:
             row = connection.execute(statement).mappings().first()
-        return None if row is None else _token_from(row)
+        return None if row is None else token_from(row)
 
     def cooled_in(self, tenant_id: str) -> float | None:
         """Seconds until the first of the tenant's or the pool's tokens has cooled, by the database's clock.
@@ -144,7 +171,9 @@ class UpstreamTokens:
         `None` when none of them cools; 0 when one has cooled by now.
         """
         statement = select(func.min(_T.cooling_until) - func.now()).where(
-            or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)), _T.health == TokenHealth.COOLING
+            or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)),
+            _T.health == TokenHealth.COOLING,
+            _T.removed_at.is_(None),
         )
         with self._database.statement() as connection:
             left: timedelta | None = connection.execute(statement).scalar()
@@ -153,10 +182,10 @@ class UpstreamTokens:
     def find(self, token_id: str) -> UpstreamToken:
         """One token, without its secret. Raises `NotFound`."""
         with self._database.statement() as connection:
-            row = connection.execute(select(*_SHOWN).where(_T.id == token_id)).mappings().first()
+            row = connection.execute(select(*SHOWN).where(_T.id == token_id)).mappings().first()
         if row is None:
             raise NotFound
-        return _token_from(row)
+        return token_from(row)
 
     def credential(self, token_id: str) -> Credential:
         """The bearer token itself. Raises `NotFound`.
@@ -169,7 +198,7 @@ class UpstreamTokens:
             row = connection.execute(statement).first()
         if row is None:
             raise NotFound
-        secret = self._sealer.open(row.secret, aad=_place(row.tenant_id, token_id))
+        secret = self._sealer.open(row.secret, aad=place_of(row.tenant_id, token_id))
         return Credential(token_id=token_id, token=secret.decode(), pace=pace_from(row))
 
     def mark(self, token_id: str, health: TokenHealth, *, generation: int, cooling_s: float | None = None) -> bool:
@@ -185,7 +214,11 @@ class UpstreamTokens:
         if cooling_s is not None:
             conditions.append(_T.health.in_((TokenHealth.OK, TokenHealth.COOLING)))
             until = func.greatest(_T.cooling_until, func.now() + timedelta(seconds=cooling_s))
-        statement = update(upstream_tokens).where(*conditions).values(health=health, cooling_until=until)
+        values: dict[str, Any] = {"health": health, "cooling_until": until}
+        if health is TokenHealth.EXHAUSTED:
+            # Whatever was read before the refusal is not what there is now.
+            values |= {"available": None, "frozen": None, "balance_at": None}
+        statement = update(upstream_tokens).where(*conditions).values(values)
         with self._database.statement() as connection:
             return connection.execute(statement).rowcount == 1
 
@@ -229,7 +262,7 @@ class UpstreamTokens:
 
     def _renewed(self, tenant_id: str | None, token_id: str, fresh: AnonymousToken) -> dict[str, Any]:
         return {
-            "secret": self._seal(tenant_id, token_id, fresh.token),
+            "secret": sealed(self._sealer, tenant_id, token_id, fresh.token),
             "generation": _T.generation + 1,
             "health": TokenHealth.OK,
             "cooling_until": None,
@@ -237,22 +270,6 @@ class UpstreamTokens:
             "user_id": func.coalesce(_T.user_id, fresh.user_id),
         }
 
-    def _seal(self, tenant_id: str | None, token_id: str, secret: str) -> bytes:
-        return self._sealer.seal(secret.encode(), aad=_place(tenant_id, token_id))
-
-
-# Written out: as a parameter the empty string would fit the index no more once psycopg has prepared the statement.
-_OWNER_AND_FINGERPRINT: Final = (func.coalesce(_T.tenant_id, literal_column("''")), _T.fingerprint)
-
-
-def _place(tenant_id: str | None, token_id: str) -> str:
-    return place(_T.secret, tenant_id=tenant_id, row_id=token_id)
-
 
 def _expiry(told: datetime | None) -> ColumnElement[datetime]:
     return func.now() + ANONYMOUS_LIFE if told is None else literal(told, Moment)
-
-
-def _token_from(row: Mapping[Any, Any]) -> UpstreamToken:
-    typed = {"kind": TokenKind(row["kind"]), "health": TokenHealth(row["health"]), "scopes": tuple(row["scopes"])}
-    return UpstreamToken(**{**row, **typed})

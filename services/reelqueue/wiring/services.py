@@ -26,11 +26,13 @@ from reelqueue.files.repair.workshop import Workshop, WorkshopLimits
 from reelqueue.files.results import ResultSaver
 from reelqueue.files.spool import Spool
 from reelqueue.files.storage import FileStorage, open_storage
+from reelqueue.jobs.balance_watch import BalanceWatch
 from reelqueue.jobs.breaker import Watch
 from reelqueue.jobs.credits import CreditsReader
 from reelqueue.jobs.erasing import FileEraser, RowEraser
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.token_desk import TokenDesk
+from reelqueue.jobs.token_keeping import TokenKeeping
 from reelqueue.jobs.why import WhyReader
 from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.broker import broker_answers
@@ -72,6 +74,8 @@ from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tenants import Tenants
+from reelqueue.store.token_balances import TokenBalances
+from reelqueue.store.token_records import TokenRecords
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
@@ -160,6 +164,16 @@ class Services:
     def tokens(self) -> UpstreamTokens:
         """Upstream tokens."""
         return UpstreamTokens(self.database, self.sealer)
+
+    @cached_property
+    def token_records(self) -> TokenRecords:
+        """Upstream tokens by their owners."""
+        return TokenRecords(self.database, self.sealer)
+
+    @cached_property
+    def token_balances(self) -> TokenBalances:
+        """What upstream tokens have."""
+        return TokenBalances(self.database)
 
     @cached_property
     def assets(self) -> Assets:
@@ -434,11 +448,27 @@ class Services:
         )
 
     @cached_property
+    def token_keeping(self) -> TokenKeeping:
+        """Upstream tokens as their owners manage them."""
+        return TokenKeeping(
+            records=self.token_records,
+            balances=self.token_balances,
+            desk=self.desk,
+            upstream=self.nemo,
+        )
+
+    @cached_property
+    def balance_watch(self) -> BalanceWatch:
+        """Looks at balances now and then."""
+        return BalanceWatch(balances=self.token_balances, tokens=self.tokens, desk=self.desk, upstream=self.nemo)
+
+    @cached_property
     def credits(self) -> CreditsReader:
         """What a tenant has and has spent."""
         return CreditsReader(
             tokens=self.tokens,
             ledger=Ledger(self.database),
+            balances=self.token_balances,
             desk=self.desk,
             upstream=self.nemo,
             clock=self.clock,

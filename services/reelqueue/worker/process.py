@@ -20,6 +20,7 @@ from reelqueue.kit.logs import get_logger
 from reelqueue.wiring.services import Services
 from reelqueue.wiring.worker import build_worker
 from reelqueue.worker.app import make_app
+from reelqueue.worker.balances import BalanceRounds
 from reelqueue.worker.tasks import register
 
 log = get_logger(__name__)
@@ -41,6 +42,8 @@ def run_worker(services: Services, *, queues: Sequence[Queue], threads: int) -> 
     stop_listening = _listen_for_cancels(services, worker.live)
     stopped = threading.Event()
     threading.Thread(target=services.watch.keep_fresh, args=(stopped,), name="breakers", daemon=True).start()
+    balances = BalanceRounds(services.balance_watch.run)
+    balances.start()
 
     def drain(**_: object) -> None:
         worker.lease.drain()
@@ -65,6 +68,7 @@ def run_worker(services: Services, *, queues: Sequence[Queue], threads: int) -> 
         celery_worker.start()
     finally:
         stopped.set()
+        balances.stop()
         stop_listening()
         worker.lease.stop()
         services.close()

@@ -28,6 +28,7 @@ NEVER = {
     "project_id": "prj_" + "0" * 26,
     "batch_id": "bat_" + "0" * 26,
     "key_id": "key_" + "0" * 26,
+    "token_id": "tok_" + "0" * 26,
     "tenant_id": "ten_" + "0" * 26,
 }
 """Ids of the right form that nobody ever had."""
@@ -41,6 +42,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/batches"): {"jobs": [{"instruction": "x"}]},
     ("POST", "/v1/assets"): {"url": "http://127.0.0.1:9/a.png"},
     ("POST", "/v1/webhook-endpoints"): {"url": "http://127.0.0.1:9/"},
+    ("POST", "/v1/upstream-tokens"): {"token": "nmv_usr_mine"},
+    ("PATCH", "/v1/upstream-tokens/{token_id}"): {"token": "nmv_usr_mine"},
     ("POST", "/v1/api-keys"): {"name": "n", "scopes": ["jobs:read"]},
     ("POST", "/v1/admin/tenants"): {"name": "n"},
     ("PATCH", "/v1/admin/tenants/{tenant_id}"): {"weight": 2},
@@ -99,7 +102,9 @@ def theirs(other_tenant: TenantClient) -> dict[str, str]:
     """One of everything, of the other tenant's."""
     form = uploads.form(uploads.file_part("a.png", media.png(61, 61)))
     headers = {"Content-Type": form.content_type}
+    token = other_tenant.gateway.services.tokens.add(other_tenant.tenant_id, "nmv_usr_theirs", label="theirs")
     return {
+        "token_id": token.id,
         "job_id": other_tenant.job()["id"],
         "asset_id": other_tenant.post("/v1/assets", content=form.body, headers=headers).json()["data"][0]["id"],
         "project_id": other_tenant.post("/v1/projects").json()["id"],
@@ -120,8 +125,8 @@ def unchanged(owner: TenantClient, theirs: Mapping[str, str]) -> Iterator[None]:
         f"/v1/batches/{theirs['batch_id']}",
         f"/v1/webhook-endpoints/{theirs['endpoint_id']}",
         f"/v1/api-keys/{theirs['key_id']}",
+        f"/v1/upstream-tokens/{theirs['token_id']}",
         "/v1/jobs",
-        "/v1/credits",
     )
     before = [owner.get(path) for path in paths]
     assert {response.status_code for response in before} == {200}

@@ -16,6 +16,7 @@ from reelqueue.kit.clock import SystemClock
 from reelqueue.kit.ids import new_id
 from reelqueue.store.ledger import Ledger
 from reelqueue.store.tables import credit_entries
+from reelqueue.store.token_balances import TokenBalances
 
 
 def entries(plant, job_id):
@@ -74,6 +75,7 @@ def reader(plant):
     return CreditsReader(
         tokens=plant.tokens,
         ledger=ledger,
+        balances=TokenBalances(plant.database),
         desk=desk,
         upstream=plant.studio,
         clock=SystemClock(),

@@ -7,11 +7,22 @@ import pytest
 from fakes.engine import TOKEN, job_input, make_asset
 from fakes.upstream import state
 from reelqueue.domain.claims import ClaimLost
-from reelqueue.domain.jobs import Status
+from reelqueue.domain.jobs import Policies, Status, WaitingReason
 from reelqueue.domain.sessions import ProjectState
+from reelqueue.domain.tokens import TokenHealth
 from reelqueue.domain.upstream import UploadedFile
-from reelqueue.domain.verdicts import Advance
-from reelqueue.errors import NotSent, NoUpstreamToken, RateLimited, SessionNotFound, UpstreamUnavailable
+from reelqueue.domain.verdicts import Advance, Snooze
+from reelqueue.errors import (
+    CreditsExhausted,
+    NotSent,
+    NoUpstreamToken,
+    RateLimited,
+    SessionNotFound,
+    TokenRejected,
+    UpstreamUnavailable,
+)
+from reelqueue.jobs.session import MOST_TOKENS
+from reelqueue.jobs.steps.instruct import CREDITS_AGAIN_S
 
 URL = "https://files.example/a.png"
 
@@ -76,6 +87,50 @@ def test_a_job_waits_while_the_token_cools(bench):
     with pytest.raises(RateLimited) as caught:
         bench.open.run(bench.world.claim())
     assert caught.value.retry_after == 9
+
+
+@pytest.mark.parametrize("refusal", [TokenRejected, CreditsExhausted])
+def test_a_token_that_died_after_it_was_reserved_is_set_aside_and_another_is_used(bench, refusal):
+    bench.world.add_token("tok_dead", secret="dead")
+    claim = bench.world.claim(token_id="tok_dead")
+
+    def refuse_the_dead(*, token, **_):
+        if token == "dead":
+            raise refusal
+        return bench.upstream._new_session()
+
+    bench.upstream.script("create_session", refuse_the_dead)
+    assert bench.open.run(claim) == Advance(Status.UPLOADING)
+    [project] = bench.world.projects.values()
+    assert (project.state, project.token_id) == (ProjectState.READY, TOKEN)
+    assert bench.world.tokens["tok_dead"].health is not TokenHealth.OK
+    assert bench.upstream.sent == []
+
+
+@pytest.mark.parametrize("refusal", [TokenRejected, CreditsExhausted])
+def test_where_there_is_no_other_token_the_refusal_is_what_the_job_is_told(bench, refusal):
+    bench.upstream.script("create_session", refusal())
+    with pytest.raises(refusal):
+        bench.open.run(bench.world.claim())
+    assert len(bench.upstream.calls("create_session")) == 1
+
+
+def test_no_more_than_a_few_tokens_are_tried(bench):
+    for number in range(MOST_TOKENS + 2):
+        bench.world.add_token(f"tok_{number}")
+    bench.upstream.script("create_session", TokenRejected())
+    with pytest.raises(TokenRejected):
+        bench.open.run(bench.world.claim())
+    assert len(bench.upstream.calls("create_session")) == MOST_TOKENS
+
+
+def test_a_job_that_shall_wait_for_credits_waits_for_a_token_with_some(bench):
+    policies = Policies(on_no_credits="wait")
+    bench.upstream.script("create_session", CreditsExhausted())
+    claim = bench.world.claim(policies=policies)
+    assert bench.open.run(claim) == Snooze(CREDITS_AGAIN_S, WaitingReason.CREDITS)
+    assert bench.open.run(claim) == Snooze(CREDITS_AGAIN_S, WaitingReason.CREDITS)
+    assert len(bench.upstream.calls("create_session")) == 1
 
 
 def test_a_lost_claim_begins_nothing_upstream(bench):

@@ -296,3 +296,41 @@ def test_a_refresh_that_only_failed_is_tried_again_later(world, desk, upstream, 
     assert caught.value.retry_after == error.retry_after
     assert tokens.marks == []
     assert world.tokens[TOKEN].health is TokenHealth.OK
+
+
+# --- sharing, spending, changing --------------------------------------------------------------------------------------
+
+
+def test_no_anonymous_token_is_fetched_where_tenants_are_two(world, anonymous, upstream):
+    world.tenants = 2
+    with pytest.raises(NoUpstreamToken, match="one tenant"):
+        anonymous.for_new_project(TENANT)
+    assert upstream.calls("anonymous_token") == []
+
+
+def test_a_token_without_credits_is_named_as_the_cause_and_none_is_fetched_in_its_place(world, anonymous, upstream):
+    world.add_token(kind=TokenKind.ANONYMOUS)
+    anonymous.refused(anonymous.for_token(TOKEN), CreditsExhausted())
+    with pytest.raises(CreditsExhausted) as caught:
+        anonymous.for_new_project(TENANT)
+    assert caught.value.detail["link"].startswith("https://nemovideo.com")
+    assert upstream.calls("anonymous_token") == []
+
+
+def test_a_reserved_token_that_was_removed_is_not_begun_with(world, desk):
+    world.add_token()
+    world.add_token("tok_other")
+    assert desk.for_new_project(TENANT, "tok_other").id == "tok_other"
+    world.tokens["tok_third"] = replace(world.tokens["tok_other"], id="tok_third", removed_at=world.clock.now())
+    world.secrets["tok_third"] = "s1"
+    assert desk.for_new_project(TENANT, "tok_third").id == TOKEN
+
+
+def test_a_supplied_token_whose_owner_has_just_changed_its_secret_is_asked_again(world, desk, tokens):
+    world.add_token()
+    used = desk.for_token(TOKEN)
+    world.tokens[TOKEN] = replace(world.tokens[TOKEN], generation=2)
+    world.secrets[TOKEN] = "s2"
+    assert used.credential.token == "s1"
+    assert desk.using(TOKEN, failing_once(TokenRejected())) == "s2"
+    assert world.tokens[TOKEN].health is TokenHealth.OK

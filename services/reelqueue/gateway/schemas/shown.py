@@ -29,6 +29,7 @@ from reelqueue.gateway.schemas.project_documents import (
     Timeline,
     VersionList,
 )
+from reelqueue.gateway.schemas.token_documents import UpstreamToken, UpstreamTokenList
 from reelqueue.gateway.schemas.upstream import Upstream
 from reelqueue.gateway.schemas.why_documents import Quote, Why
 
@@ -52,6 +53,8 @@ SHOWN: tuple[type[BaseModel], ...] = (
     Message,
     Batch,
     BatchList,
+    UpstreamToken,
+    UpstreamTokenList,
     Credits,
     Upstream,
     Health,

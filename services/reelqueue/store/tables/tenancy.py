@@ -128,6 +128,8 @@ upstream_tokens = Table(
     Column("available", Double),
     Column("frozen", Double),
     Column("balance_at", Moment),
+    # When a worker last went to look at the balance, whether or not it got one.
+    Column("looked_at", Moment, nullable=False, server_default=text("now()")),
     # 429s in a row, and the rate that they taught us.
     Column("strikes", Integer, nullable=False, server_default=text("0")),
     Column("learned_per_minute", Double),

@@ -1,0 +1,42 @@
+"""An upstream token as the API and the command line show it. Its secret is nowhere in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from reelqueue.domain.tokens import TokenHealth, TokenInUse
+from reelqueue.kit.clock import rfc3339
+
+
+def token_document(known: TokenInUse, now: datetime) -> dict[str, Any]:
+    """The token, public, at this moment."""
+    token = known.token
+    health = token.health_at(now)
+    return {
+        "id": token.id,
+        "object": "upstream_token",
+        "label": token.label,
+        "health": health.value,
+        "cooling_until": _moment(token.cooling_until) if health is TokenHealth.COOLING else None,
+        "limits": {
+            "requests_per_minute": token.requests_per_minute,
+            "burst": token.burst,
+            "max_turns": token.max_turns,
+            "max_renders": token.max_renders,
+        },
+        "in_use": {"turns": known.turns, "renders": known.renders},
+        "balance": {
+            "available": token.available,
+            "frozen": token.frozen,
+            "as_of": _moment(token.balance_at),
+        },
+        "plan": token.plan,
+        "expires_at": _moment(token.expires_at),
+        "created_at": rfc3339(token.created_at),
+        "links": {"self": f"/v1/upstream-tokens/{token.id}"},
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
