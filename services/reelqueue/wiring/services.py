@@ -68,6 +68,7 @@ from reelqueue.store.notices import Notices
 from reelqueue.store.past_jobs import PastJobs
 from reelqueue.store.project_records import ProjectRecords
 from reelqueue.store.projects import Projects
+from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
@@ -179,7 +180,12 @@ class Services:
     @cached_property
     def intake(self) -> JobIntake:
         """Accepts jobs."""
-        return JobIntake(self.database, self.clock)
+        return JobIntake(self.database, self.clock, credits_per_turn=self.settings.credits_per_turn)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """What tenants may use."""
+        return Quotas(self.database, credits_per_turn=self.settings.credits_per_turn)
 
     @cached_property
     def jobs(self) -> Jobs:
