@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -101,6 +102,17 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRate:
+    """What a token of the tenant's own can carry."""
+
+    id: str
+    label: str
+    requests_per_minute: int
+    max_turns: int
+    max_renders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """A tenant's limits with what is used of them, and its place among the running jobs."""
 
@@ -109,6 +121,7 @@ class Limits:
     mark: datetime | None
     max_running: int
     running: int
+    tokens: Sequence[TokenRate] = ()
 
     @property
     def rate(self) -> Rate | None:

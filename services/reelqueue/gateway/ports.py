@@ -15,6 +15,8 @@ from reelqueue.domain.endpoints import Endpoint
 from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
+from reelqueue.domain.quotas import Limits
+from reelqueue.domain.usage import UsageQuery, UsageReport
 from reelqueue.domain.versions import DraftVersion
 from reelqueue.domain.why import Why
 from reelqueue.files.blobs import BlobStore
@@ -28,6 +30,7 @@ from reelqueue.jobs.breaker_ports import BreakerView
 from reelqueue.jobs.ports import HistoryStore
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.kit.clock import Clock
+from reelqueue.kit.gcra import Gate
 from reelqueue.kit.metrics import Metrics
 
 
@@ -153,6 +156,22 @@ class EndpointRows(Protocol):
         ...
 
 
+class QuotaRows(Protocol):
+    """Tenants' quotas and budgets."""
+
+    def limits(self, tenant_id: str) -> Limits:
+        """With what is used of them. Raises NotFound."""
+        ...
+
+
+class UsageRows(Protocol):
+    """What tenants' jobs came to."""
+
+    def used(self, tenant_id: str, query: UsageQuery) -> UsageReport:
+        """In groups."""
+        ...
+
+
 class Readiness(Protocol):
     """The database's fitness to serve this code."""
 
@@ -266,6 +285,12 @@ class GatewayServices(Protocol):
     def history(self) -> HistoryStore: ...  # noqa: D102
     @property
     def breakers(self) -> BreakerRows: ...  # noqa: D102
+    @property
+    def quotas(self) -> QuotaRows: ...  # noqa: D102
+    @property
+    def usage(self) -> UsageRows: ...  # noqa: D102
+    @property
+    def key_gate(self) -> Gate: ...  # noqa: D102
     @property
     def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
     @property

@@ -163,6 +163,13 @@ def lock(connection: Connection, tenant_id: str, *, credits_per_turn: float) -> 
     )
 
 
+def admit_file(connection: Connection, tenant_id: str) -> None:
+    """Count a file that was just written without a job. Raises `QuotaExceeded`; the caller then rolls back."""
+    meter = lock(connection, tenant_id, credits_per_turn=0)
+    if meter.quotas.storage_bytes is not None:
+        check_storage(meter.quotas, usage(connection, tenant_id, live=False, storage=True))
+
+
 def check_live(quotas: TenantQuotas, used: Usage, count: int) -> None:
     """Raises `QuotaExceeded`. `used` counts the new jobs already."""
     limit = quotas.live_jobs

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Connection, Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.budgets import exact
-from reelqueue.domain.quotas import Limits, TenantQuotas
+from reelqueue.domain.quotas import Limits, TenantQuotas, TokenRate
 from reelqueue.errors import NotFound, ValidationFailed
 from reelqueue.store.budgets import expected_credits
 from reelqueue.store.engine import Database
 from reelqueue.store.metering import LIMITS, quotas_from, usage
 from reelqueue.store.opening import open_accounts
-from reelqueue.store.tables import tenant_quotas, tenants
+from reelqueue.store.tables import tenant_quotas, tenants, upstream_tokens
 
 _Q = tenant_quotas.c
 _T = tenants.c
+_K = upstream_tokens.c
 BUDGETS: Final = frozenset({"credits_per_day", "credits_per_month"})
 _LEAST: Final = {"jobs_per_minute": 1}
 MOST: Final = 10**12
@@ -82,6 +83,7 @@ class Quotas:
                 mark=None if row is None else row["jobs_mark"],
                 max_running=running.max_running,
                 running=running.now,
+                tokens=[TokenRate(**row) for row in connection.execute(_own_tokens(tenant_id)).mappings()],
             )
 
     def _write(self, connection: Connection, tenant_id: str, values: Mapping[str, object]) -> TenantQuotas:
@@ -92,6 +94,11 @@ class Quotas:
             open_accounts(connection, tenant_id, each)
         written = update(tenant_quotas).where(mine).values(tenant_id=tenant_id, **values).returning(*LIMITS)
         return quotas_from(connection.execute(written).mappings().one())
+
+
+def _own_tokens(tenant_id: str) -> Select[Any]:
+    named = (_K.id, _K.label, _K.requests_per_minute, _K.max_turns, _K.max_renders)
+    return select(*named).where(_K.tenant_id == tenant_id, _K.removed_at.is_(None)).order_by(_K.id)
 
 
 def _meter(connection: Connection, tenant_id: str) -> None:

@@ -44,6 +44,7 @@ from reelqueue.nemo.headers import Attribution
 from reelqueue.nemo.throttle import TokenThrottle
 from reelqueue.nemo.transport import CallLimits
 from reelqueue.settings import Settings
+from reelqueue.store.accounts import Accounts
 from reelqueue.store.answers import Answers
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
@@ -76,6 +77,7 @@ from reelqueue.store.tenants import Tenants
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
+from reelqueue.store.usage import UsageRows
 from reelqueue.store.versions import Versions
 from reelqueue.store.workers import Workers
 from reelqueue.version import VERSION
@@ -186,6 +188,16 @@ class Services:
     def quotas(self) -> Quotas:
         """What tenants may use."""
         return Quotas(self.database, credits_per_turn=self.settings.credits_per_turn)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The ledger of budgets."""
+        return Accounts(self.database)
+
+    @cached_property
+    def usage(self) -> UsageRows:
+        """What tenants have used."""
+        return UsageRows(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -299,6 +311,11 @@ class Services:
     def broker_ok(self) -> bool:
         """Whether the broker answers."""
         return broker_answers(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def key_gate(self) -> Gcra:
+        """The rates of API keys, for all gateways together."""
+        return Gcra(connect(self.settings.redis_url.get_secret_value()), prefix="reelqueue:key:")
 
     # --- files ---
 
