@@ -18,6 +18,7 @@ from reelqueue.store.engine import Database
 _NEXT = text("""
 SELECT tenant_id, day FROM credit_accounts
 WHERE (tenant_id, day) > (:tenant_id, :day) AND day >= (now() AT TIME ZONE 'UTC')::date - 62
+  AND tenant_id NOT IN (SELECT id FROM tenants WHERE state = 'erasing')
 ORDER BY tenant_id, day LIMIT :most
 """)
 
@@ -40,6 +41,8 @@ WITH moved AS (
         ('budget', a.budget, -h.reserved - h.spent - h.at_risk), ('reserved', a.reserved, h.reserved),
         ('spent', a.spent, h.spent), ('at_risk', a.at_risk, h.at_risk)) b (account, amount, held)
     WHERE a.tenant_id = :tenant_id AND a.day = :day
+      -- The rows of a tenant that is being erased go in parcels.
+      AND a.tenant_id NOT IN (SELECT id FROM tenants WHERE state = 'erasing')
 )
 SELECT coalesce(sum(abs(b.amount - coalesce(m.amount, 0))), 0) AS transfers,
        coalesce(sum(abs(b.amount - coalesce(m.opened, 0) - b.held)), 0) AS jobs,

@@ -85,12 +85,12 @@ def test_every_way_to_make_a_job_is_counted(tenant, gateway):
     assert tenant.post(f"/v1/jobs/{job['id']}/cancel").status_code == 200
     limit(tenant, live_jobs=0)
     ways = [
-        lambda: tenant.submit(),
+        tenant.submit,
         lambda: tenant.submit(project=project),
         lambda: tenant.post("/v1/jobs", files={"instruction": (None, "x")}),
         lambda: tenant.post("/v1/batches", json={"jobs": [{"instruction": "x"}]}),
         lambda: tenant.post(f"/v1/jobs/{job['id']}/retry"),
-        lambda: tenant.post(f"/v1/projects/{project}/messages", json={"text": "add a title"}),
+        lambda: tenant.post(f"/v1/projects/{project}/messages", json={"message": "add a title"}),
     ]
     for way in ways:
         assert_problem(way(), 429, "quota_exceeded")

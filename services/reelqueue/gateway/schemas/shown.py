@@ -30,6 +30,7 @@ from reelqueue.gateway.schemas.project_documents import (
     VersionList,
 )
 from reelqueue.gateway.schemas.upstream import Upstream
+from reelqueue.gateway.schemas.usage_documents import Limits, Usage
 from reelqueue.gateway.schemas.why_documents import Quote, Why
 
 SHOWN: tuple[type[BaseModel], ...] = (
@@ -54,6 +55,8 @@ SHOWN: tuple[type[BaseModel], ...] = (
     BatchList,
     Credits,
     Upstream,
+    Limits,
+    Usage,
     Health,
     Readiness,
     Problem,
