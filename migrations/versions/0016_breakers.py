@@ -1,6 +1,6 @@
 """Breakers of the upstream's phases, and messages that are of no job.
 
-Revision: 0016, after 0014.
+Revision: 0016, after 0015.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 
 MOMENT = postgresql.TIMESTAMP(timezone=True)
 TEXTS = postgresql.ARRAY(sa.Text())

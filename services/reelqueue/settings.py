@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     )
     database_pool: int = Field(10, gt=0, description="Database connections a process keeps.")
     speed: float = Field(1.0, gt=0, le=10_000, description="Shortens our own waits, never a lease. For development.")
+    credits_per_turn: float = Field(
+        100.0,
+        ge=0,
+        description="What a turn is expected to cost, for budgets, while none of the tenant's has been settled.",
+    )
     egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (), description="Networks that may be called though they are not public, comma separated. For development."
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reelqueue.cli.offline import AsJson, open_services, operator, show
+from reelqueue.cli.quotas import limit_key
 
 Owner = Annotated[str, typer.Option(help="Id or name of the tenant.")]
 
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(audit, name="audit", help="What was done to tenants and keys.", no_args_is_help=True)
     key.command("create")(create_key)
     key.command("list")(list_keys)
+    key.command("limit")(limit_key)
     key.command("revoke")(revoke_key)
     audit.command("list")(list_audit)
     audit.command("verify")(verify_audit)

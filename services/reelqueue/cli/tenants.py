@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reelqueue.cli.offline import AsJson, open_services, operator, show
+from reelqueue.cli.quotas import set_quota
 
 if TYPE_CHECKING:
     from reelqueue.domain.tenants import Tenant
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     tenant.command("list")(list_tenants)
     tenant.command("show")(show_tenant)
     tenant.command("set")(set_tenant)
+    tenant.command("quota")(set_quota)
     tenant.command("suspend")(suspend_tenant)
     tenant.command("resume")(resume_tenant)
     tenant.command("erase")(erase_tenant)

@@ -64,6 +64,8 @@ class ApiKey:
     last_used_at: datetime | None
     tenant_state: TenantState = TenantState.ACTIVE
     """As it was when the key was found."""
+    requests_per_minute: int | None = None
+    """`None` is unlimited."""
 
     def is_live(self, now: datetime) -> bool:
         """Whether the key is neither revoked nor expired."""

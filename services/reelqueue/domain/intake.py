@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reelqueue.domain.jobs import DEFAULT_POLICIES, Job, Policies, Priority, Status
 from reelqueue.domain.outputs import Output
+from reelqueue.domain.quotas import Rate
 from reelqueue.domain.repairs import Repair
 
 
@@ -91,6 +92,8 @@ class Accepted:
 
     job: Job
     replayed: bool
+    rate: Rate | None = None
+    """What is left of the tenant's jobs a minute, if that is limited and the job counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
     │   ├── StateConflict              409  the job is past that point
+    │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
+    │   ├── BudgetExhausted            402  a budget of the tenant's; not NemoVideo's balance (CreditsExhausted)
     │   ├── ResultGone                 410
     │   └── RangeNotSatisfiable        416
     ├── UpstreamError                NemoVideo refused or broke; the class says which
@@ -82,6 +84,7 @@ from __future__ import annotations
 from reelqueue.errors.caller import (
     AuthenticationRequired,
     BodyTooLarge,
+    BudgetExhausted,
     CallerError,
     CursorInvalid,
     DestinationNotAllowed,
@@ -102,6 +105,7 @@ from reelqueue.errors.caller import (
     MethodNotAllowed,
     MultipartInvalid,
     NotFound,
+    QuotaExceeded,
     RangeNotSatisfiable,
     RequestTimedOut,
     ResultGone,
@@ -164,6 +168,7 @@ __all__ = [
     "AuthenticationRequired",
     "Blame",
     "BodyTooLarge",
+    "BudgetExhausted",
     "CallerError",
     "ClientIdMissing",
     "CreditsExhausted",
@@ -201,6 +206,7 @@ __all__ = [
     "Poisoned",
     "QuestionAsked",
     "QuestionUnanswered",
+    "QuotaExceeded",
     "RangeNotSatisfiable",
     "RateLimited",
     "ReelqueueError",

@@ -239,6 +239,23 @@ class StateConflict(CallerError):
     fix = "Read the job to see where it stands."
 
 
+class QuotaExceeded(CallerError):
+    """A quota is used up."""
+
+    code = "quota_exceeded"
+    status = 429
+    retryable = True
+    fix = "See `quota`. Repeat the request after `Retry-After`; without one, time alone does not make room."
+
+
+class BudgetExhausted(CallerError):
+    """A credit budget of your own has run out."""
+
+    code = "budget_exhausted"
+    status = 402
+    fix = "See `level`: wait until `resets_at`, cancel jobs that wait, or ask the operator for a larger budget."
+
+
 class ResultGone(CallerError):
     """The result is no longer kept."""
 

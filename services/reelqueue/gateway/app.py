@@ -22,6 +22,7 @@ from reelqueue.gateway.edge import Edge
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
+from reelqueue.gateway.rates import KeyRates
 from reelqueue.gateway.routes import (
     admin,
     answers,
@@ -36,6 +37,7 @@ from reelqueue.gateway.routes import (
     quote,
     results,
     upstream_tokens,
+    usage,
     webhook_endpoints,
     why,
 )
@@ -51,12 +53,13 @@ from reelqueue.jobs.quote import JobQuote
 from reelqueue.jobs.retry import JobRetry
 from reelqueue.jobs.shelf import Shelf
 from reelqueue.jobs.submit import JobSubmission
+from reelqueue.kit.local_gcra import LocalGcra
 from reelqueue.version import VERSION
 
 _JOBS: Final = (jobs, quote, why, answers, events, results)
 _TENANCY: Final = (api_keys, admin)
 _UPSTREAM: Final = (upstream_tokens, credit_routes, upstream_routes)
-API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, *_UPSTREAM, *_TENANCY, health)
+API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, *_UPSTREAM, usage, *_TENANCY, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
@@ -132,6 +135,7 @@ def build_gateway(services: GatewayServices) -> Gateway:
         retrying=JobRetry(intake=services.intake, assets=services.assets, past=services.past_jobs),
         accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),
+        key_rates=KeyRates(services.key_gate, LocalGcra(services.clock), clock=services.clock, threads=threads),
     )
 
 

@@ -36,6 +36,7 @@ class Principal:
     tenant_id: str
     key_id: str
     scopes: frozenset[str]
+    requests_per_minute: int | None = None
 
     def require(self, scope: str) -> None:
         """Raises `ScopeMissing`."""
@@ -89,7 +90,12 @@ class Authenticator:
         if key.tenant_state is not TenantState.ACTIVE:
             raise TenantSuspended
         self._used.add(key.id)
-        return Principal(tenant_id=key.tenant_id, key_id=key.id, scopes=key.scopes)
+        return Principal(
+            tenant_id=key.tenant_id,
+            key_id=key.id,
+            scopes=key.scopes,
+            requests_per_minute=key.requests_per_minute,
+        )
 
     def take_used(self) -> frozenset[str]:
         """The keys used since the last call, for `last_used_at`."""

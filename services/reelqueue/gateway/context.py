@@ -15,6 +15,7 @@ from reelqueue.gateway.auth import Authenticator, Principal
 from reelqueue.gateway.cursors import Cursors
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
+from reelqueue.gateway.rates import KeyRates, rate_headers
 from reelqueue.gateway.threads import Threads
 from reelqueue.jobs.batches import Batching
 from reelqueue.jobs.keep_assets import AssetKeeping
@@ -48,6 +49,7 @@ class Gateway:
     batching: Batching
     accepting: Accepting
     asset_keeping: AssetKeeping
+    key_rates: KeyRates
 
 
 class Call(Request):
@@ -99,8 +101,11 @@ class ApiRoute(APIRoute):
             # To the end of the request's task, since an answer may stream for as long as it likes.
             act_for(call.principal.tenant_id)
             request.scope["state"]["tenant"] = call.principal.tenant_id
+            if call.principal.requests_per_minute is not None:
+                await gateway.key_rates.hold(call.principal, request.scope["state"])
             call.principal.require(scope)
             response: Response = await endpoint(call, **request.path_params)
+            response.headers.update(rate_headers(request.scope["state"]))
             return response
 
         return handle

@@ -31,6 +31,7 @@ _DESCRIPTIONS: Final = {
     200: "Done.",
     400: "The request cannot be read: malformed JSON or form, a member twice, a bad cursor or key.",
     401: "No valid API key.",
+    402: "A budget of yours has run out; `level` says which.",
     403: "The key lacks the scope, or its tenant is suspended.",
     404: "No such thing for this tenant.",
     408: "The body came too slowly.",
@@ -41,13 +42,14 @@ _DESCRIPTIONS: Final = {
     415: "Media type, encoding or file type not supported.",
     416: "The range lies outside the file.",
     422: "Well formed, but a value is not acceptable; `errors` says where.",
+    429: "A quota is used up, or the key's rate; `quota` says which.",
     431: "The headers are too large.",
     500: "A bug of ours.",
     502: "NemoVideo refused or broke.",
     503: "Something we need is down; nothing was done.",
     507: "No room for files.",
 }
-_ALWAYS: Final = (401, 403, 414, 431, 500, 503)
+_ALWAYS: Final = (401, 403, 414, 429, 431, 500, 503)
 
 
 def in_answer(description: str, **schema: Any) -> dict[str, Any]:
@@ -145,7 +147,7 @@ ACCEPT_HEADERS: Final = (
 SUBMIT_JOB: Final = operation(
     "Submit a job",
     ACCEPTED,
-    problems=(*_UPLOAD_PROBLEMS, 404, 409),
+    problems=(*_UPLOAD_PROBLEMS, 402, 404, 409),
     parameters=ACCEPT_HEADERS,
     body={
         **json_body("JobRequest"),
@@ -201,7 +203,7 @@ ANSWER_JOB: Final = operation(
 RETRY_JOB: Final = operation(
     "Retry a failed or canceled job, from the step that failed",
     ACCEPTED,
-    problems=(400, 404, 408, 409, 413, 415, 422),
+    problems=(400, 402, 404, 408, 409, 413, 415, 422),
     parameters=ACCEPT_HEADERS,
     body=json_body("RetryRequest"),
     body_required=False,

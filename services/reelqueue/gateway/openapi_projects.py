@@ -67,7 +67,7 @@ LIST_VERSIONS: Final = operation(
 EXPORT_PROJECT: Final = operation(
     "Export a version of a project, for no credits",
     ACCEPTED,
-    problems=(*_BODY_PROBLEMS, 404, 409),
+    problems=(*_BODY_PROBLEMS, 402, 404, 409),
     parameters=ACCEPT_HEADERS,
     body=json_body("ExportRequest"),
     body_required=False,
@@ -85,7 +85,7 @@ SEND_MESSAGE: Final = operation(
         202: answer("A job was made or answered.", "Message"),
         200: answer("There was only something to be read.", "Message"),
     },
-    problems=(*_BODY_PROBLEMS, 404, 409, 502, 507),
+    problems=(*_BODY_PROBLEMS, 402, 404, 409, 502, 507),
     parameters=ACCEPT_HEADERS[:1],
     body=json_body("MessageRequest"),
     tag="projects",
@@ -100,7 +100,7 @@ CREATE_BATCH: Final = operation(
             headers={**LOCATION, "Idempotent-Replayed": in_answer("`true` if this key had made the batch before.")},
         )
     },
-    problems=(*_BODY_PROBLEMS, 404, 409, 507),
+    problems=(*_BODY_PROBLEMS, 402, 404, 409, 507),
     parameters=ACCEPT_HEADERS[:1],
     body={
         **json_body("BatchRequest"),

@@ -15,6 +15,8 @@ from reelqueue.domain.endpoints import Endpoint
 from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
+from reelqueue.domain.quotas import Limits
+from reelqueue.domain.usage import UsageQuery, UsageReport
 from reelqueue.domain.versions import DraftVersion
 from reelqueue.domain.why import Why
 from reelqueue.files.blobs import BlobStore
@@ -29,6 +31,7 @@ from reelqueue.jobs.ports import HistoryStore
 from reelqueue.jobs.project_views import ProjectViews
 from reelqueue.jobs.token_keeping import TokenKeeping
 from reelqueue.kit.clock import Clock
+from reelqueue.kit.gcra import Gate
 from reelqueue.kit.metrics import Metrics
 
 
@@ -154,6 +157,22 @@ class EndpointRows(Protocol):
         ...
 
 
+class QuotaRows(Protocol):
+    """Tenants' quotas and budgets."""
+
+    def limits(self, tenant_id: str) -> Limits:
+        """With what is used of them. Raises NotFound."""
+        ...
+
+
+class UsageRows(Protocol):
+    """What tenants' jobs came to."""
+
+    def used(self, tenant_id: str, query: UsageQuery) -> UsageReport:
+        """In groups."""
+        ...
+
+
 class Readiness(Protocol):
     """The database's fitness to serve this code."""
 
@@ -269,6 +288,12 @@ class GatewayServices(Protocol):
     def breakers(self) -> BreakerRows: ...  # noqa: D102
     @property
     def token_keeping(self) -> TokenKeeping: ...  # noqa: D102
+    @property
+    def quotas(self) -> QuotaRows: ...  # noqa: D102
+    @property
+    def usage(self) -> UsageRows: ...  # noqa: D102
+    @property
+    def key_gate(self) -> Gate: ...  # noqa: D102
     @property
     def past_jobs(self) -> submit_ports.PastJobRows: ...  # noqa: D102
     @property

@@ -23,6 +23,7 @@ from reelqueue.errors import (
     StorageFull,
 )
 from reelqueue.gateway.errors import RequestInvalid, Violation
+from reelqueue.gateway.rates import note_refusal, rate_headers
 from reelqueue.gateway.responses import dumps
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -69,8 +70,12 @@ def request_id_of(request: Request) -> str:
 async def answer_error(request: Request, error: Exception) -> Response:
     """Exception handler for `ReelqueueError`."""
     assert isinstance(error, ReelqueueError)
-    request.scope["state"]["problem"] = error
-    return problem_response(error, request_id=request_id_of(request))
+    state = request.scope["state"]
+    state["problem"] = error
+    note_refusal(state, error)
+    response = problem_response(error, request_id=request_id_of(request))
+    response.headers.update(rate_headers(state))
+    return response
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

@@ -42,7 +42,9 @@ class Dispatcher:
         clock: Clock,
         metrics: Metrics,
         forget_expired: Sequence[Callable[[], int]] = (),
+        checks: Sequence[Callable[[], int]] = (),
     ) -> None:
+        """`checks` come with each sweep, after its repairs. Each must be short."""
         self._store = store
         self._sweep = sweep
         self._gate = gate
@@ -51,6 +53,7 @@ class Dispatcher:
         self._clock = clock
         self._metrics = metrics
         self._forget_expired = tuple(forget_expired)
+        self._checks = tuple(checks)
         self._short_of_room = False
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -146,6 +149,8 @@ class Dispatcher:
             self._metrics.swept.labels("redialed").inc(len(bells))
             log.info("sweep.redialed", rows=len(bells))
             self._ring(bells, "redial")
+        for check in self._checks:
+            check()
 
     def _ring(self, bells: Sequence[Bell], lane: str) -> None:
         if not bells:

@@ -35,6 +35,10 @@ class Metrics:
         self.bells = Counter("reelqueue_bells", "Bells rung.", ["queue", "lane"], registry=registry)
         self.bells_failed = Counter("reelqueue_bells_failed", "Batches the broker did not take.", registry=registry)
         self.swept = Counter("reelqueue_swept", "Rows repaired by the sweep.", ["kind"], registry=registry)
+        self.ledger_drift = Gauge(
+            "reelqueue_ledger_drift", "Credits by which the ledger of budgets contradicts itself.", registry=registry
+        )
+        self.ledger_checked = Counter("reelqueue_ledger_checked", "Accounts checked for drift.", registry=registry)
         self.streams = Gauge("reelqueue_open_streams", "Agent turns being listened to.", registry=registry)
         self.throttle_seconds = Histogram(
             "reelqueue_throttle_seconds", "Waits of calls for their token's rate.", buckets=_SECONDS, registry=registry

@@ -13,7 +13,7 @@ from reelqueue.domain.intake import IdempotencyKey
 from reelqueue.domain.jobs import Answer, EventType, Job, Status, queue_of
 from reelqueue.errors import IdempotencyKeyReused, NotFound, StateConflict
 from reelqueue.store.engine import Database
-from reelqueue.store.intake import KEY_LIFETIME
+from reelqueue.store.new_jobs import KEY_LIFETIME
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.slots import on_move

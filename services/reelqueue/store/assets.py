@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.assets import Asset
@@ -13,8 +14,9 @@ from reelqueue.domain.repairs import repairs_from
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.kit.acting import acting_for
 from reelqueue.store.engine import Database
+from reelqueue.store.metering import admit_file
 from reelqueue.store.rows import asset_row
-from reelqueue.store.tables import assets, job_inputs, jobs
+from reelqueue.store.tables import assets, job_inputs, jobs, tenants
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _A = assets.c
@@ -30,8 +32,9 @@ class Assets:
         """The asset of this content: the one that is there, as it is, or a new one. Safe to repeat.
 
         Of any number that bring the same content at once, one makes the row and all get it. Raises `NotFound` for a
-        tenant that is not there.
+        tenant that is not there, and `QuotaExceeded` for a new file that its tenant has no room for.
         """
+        metered = select(tenants.c.metered).where(tenants.c.id == tenant_id).scalar_subquery()
         statement = (
             insert(assets)
             .values(**asset_row(tenant_id, new))
@@ -39,10 +42,13 @@ class Assets:
             .on_conflict_do_update(
                 index_elements=[_A.tenant_id, _A.sha256, _A.extension], set_={"blob_key": _A.blob_key}
             )
-            .returning(*_A)
+            .returning(*_A, literal_column("xmax = 0").label("made"), metered.label("metered"))
         )
-        with refusing(no_such_tenant(assets)), self._database.statement() as connection:
-            return _asset_from(connection.execute(statement).mappings().one())
+        with refusing(no_such_tenant(assets)), self._database.transaction() as connection:
+            row = dict(connection.execute(statement).mappings().one())
+            if row.pop("metered") and row.pop("made"):
+                admit_file(connection, tenant_id)
+            return _asset_from(row)
 
     def find(self, tenant_id: str, asset_id: str) -> Asset:
         """One asset. Raises `NotFound`."""
@@ -106,5 +112,5 @@ def _exists(connection: Connection, tenant_id: str, condition: ColumnElement[boo
     return bool(connection.execute(statement).scalar())
 
 
-def _asset_from(row: RowMapping) -> Asset:
-    return Asset(**{**row, "repairs": repairs_from(row["repairs"])})
+def _asset_from(row: RowMapping | Mapping[str, Any]) -> Asset:
+    return Asset(**{**{column.name: row[column.name] for column in _A}, "repairs": repairs_from(row["repairs"])})

@@ -17,6 +17,7 @@ from reelqueue.domain.jobs import EventType, Job, Status, WaitingReason, queue_o
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.verdicts import Learned
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
+from reelqueue.store.budgets import settle
 from reelqueue.store.engine import Database
 from reelqueue.store.ledger import book
 from reelqueue.store.outbox import CHANGED, announce
@@ -84,6 +85,8 @@ class Claims:
                 _stop(connection, claim, change.learned.stopped)
             if change.event is not None:
                 announce(connection, row, change.event, change.event_data)
+            if change.learned.booking is not None:
+                settle(connection, row)
         return job_from(row)
 
     def let_go(self, job_id: str, worker_id: str, *, crashed: bool) -> bool:

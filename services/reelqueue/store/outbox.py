@@ -16,6 +16,7 @@ from reelqueue.domain.messages import messages_for
 from reelqueue.domain.recoveries import GIVEN_UP_EARLY
 from reelqueue.kit.ids import new_id
 from reelqueue.store.batch_rows import close_one
+from reelqueue.store.budgets import settle
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.storable import dumps
 from reelqueue.store.tables import jobs, webhook_endpoints
@@ -76,8 +77,8 @@ def announce(
     """Write the event of a change just made, and its messages; wake whoever listens once the transaction commits.
 
     `row` is what the change returned (`CHANGED`); its `event_seq` is the event's number. The end of a job makes room
-    under its tenant's cap, so it also gives the tenant its flag back; it is counted in the job's batch; and it begins
-    the watch for what may arrive late.
+    under its tenant's cap, so it also gives the tenant its flag back; it is counted in the job's batch; it settles what
+    the job reserved of its tenant's budgets; and it begins the watch for what may arrive late.
     """
     job = job_from(row)
     if what is EventType.CANCELED or (job.error is not None and job.error.code in GIVEN_UP_EARLY):
@@ -105,8 +106,11 @@ def announce(
         "messages": dumps([asdict(message) for message in messages]),
     }
     connection.execute(_WRITE, parameters)
-    if what in TERMINAL_EVENTS and job.batch_id is not None:
-        _count(connection, job.id, job.batch_id)
+    if what in TERMINAL_EVENTS:
+        # After the tenant's row, as when a job is accepted.
+        settle(connection, row)
+        if job.batch_id is not None:
+            _count(connection, job.id, job.batch_id)
 
 
 def _count(connection: Connection, job_id: str, batch_id: str) -> None:

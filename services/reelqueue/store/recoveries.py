@@ -17,6 +17,7 @@ from reelqueue.domain.recovered import RecoveryKind
 from reelqueue.domain.recoveries import Look, RecoveryClaim, TurnFound
 from reelqueue.domain.sessions import RenderState
 from reelqueue.domain.turns import TurnState
+from reelqueue.store.budgets import settle
 from reelqueue.store.engine import Database
 from reelqueue.store.ledger import billed, book
 from reelqueue.store.outbox import CHANGED, announce
@@ -154,6 +155,8 @@ def _tell(connection: Connection, claim: RecoveryClaim, look: Look, number: int 
         values["event_seq"] = jobs.c.event_seq + 1
     changed = update(jobs).where(jobs.c.id == claim.job.id).values(**values).returning(*CHANGED)
     row = connection.execute(changed).mappings().one()
+    if look.turn is not None:
+        settle(connection, row)
     if came:
         announce(connection, row, EventType.RECOVERED, _data(row, look, number))
 

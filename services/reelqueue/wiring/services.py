@@ -46,6 +46,7 @@ from reelqueue.nemo.headers import Attribution
 from reelqueue.nemo.throttle import TokenThrottle
 from reelqueue.nemo.transport import CallLimits
 from reelqueue.settings import Settings
+from reelqueue.store.accounts import Accounts
 from reelqueue.store.answers import Answers
 from reelqueue.store.api_keys import ApiKeys
 from reelqueue.store.assets import Assets
@@ -70,6 +71,7 @@ from reelqueue.store.notices import Notices
 from reelqueue.store.past_jobs import PastJobs
 from reelqueue.store.project_records import ProjectRecords
 from reelqueue.store.projects import Projects
+from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
@@ -79,6 +81,7 @@ from reelqueue.store.token_records import TokenRecords
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
+from reelqueue.store.usage import UsageRows
 from reelqueue.store.versions import Versions
 from reelqueue.store.workers import Workers
 from reelqueue.version import VERSION
@@ -193,7 +196,22 @@ class Services:
     @cached_property
     def intake(self) -> JobIntake:
         """Accepts jobs."""
-        return JobIntake(self.database, self.clock)
+        return JobIntake(self.database, self.clock, credits_per_turn=self.settings.credits_per_turn)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """What tenants may use."""
+        return Quotas(self.database, credits_per_turn=self.settings.credits_per_turn)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The ledger of budgets."""
+        return Accounts(self.database)
+
+    @cached_property
+    def usage(self) -> UsageRows:
+        """What tenants have used."""
+        return UsageRows(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -307,6 +325,11 @@ class Services:
     def broker_ok(self) -> bool:
         """Whether the broker answers."""
         return broker_answers(self.settings.redis_url.get_secret_value())
+
+    @cached_property
+    def key_gate(self) -> Gcra:
+        """The rates of API keys, for all gateways together."""
+        return Gcra(connect(self.settings.redis_url.get_secret_value()), prefix="reelqueue:key:")
 
     # --- files ---
 

@@ -7,6 +7,7 @@ import threading
 
 from reelqueue.domain.channels import WORK
 from reelqueue.jobs.dispatcher import Dispatcher
+from reelqueue.jobs.ledger_check import LedgerCheck
 from reelqueue.kit.logs import get_logger
 from reelqueue.wiring.services import Services
 from reelqueue.worker.app import make_app
@@ -30,6 +31,7 @@ def run_dispatcher(services: Services) -> int:
             services.workers.forget_gone,
             services.erasures.forget_old_spending,
         ),
+        checks=(LedgerCheck(services.accounts, clock=services.clock, metrics=services.metrics).run,),
     )
     stopped = threading.Event()
     notices = services.notices(WORK)

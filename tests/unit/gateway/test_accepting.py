@@ -15,7 +15,7 @@ from reelqueue.domain.intake import Accepted, NewJob
 from reelqueue.errors import DependencyUnavailable, IdempotencyKeyReused
 from reelqueue.gateway.accepting import MOST, Accepting
 from reelqueue.gateway.threads import Threads
-from reelqueue.store.intake import _job_of
+from reelqueue.store.new_jobs import _job_of
 
 
 class Store:

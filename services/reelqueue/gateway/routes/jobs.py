@@ -21,6 +21,7 @@ from reelqueue.gateway.forms import form_document, received_form
 from reelqueue.gateway.paging import page
 from reelqueue.gateway.preferences import idempotency_key, wait_seconds
 from reelqueue.gateway.queries import Query
+from reelqueue.gateway.rates import Shown, rates_of
 from reelqueue.gateway.responses import json_response
 from reelqueue.gateway.schemas.job_request import JobRequest
 from reelqueue.gateway.schemas.other_requests import RetryRequest
@@ -53,6 +54,8 @@ async def answer_accepted(call: Call, accepted: Accepted, *, wait: int | None) -
     job = accepted.job
     call.scope["state"]["job"] = job.id
     headers = {"location": f"/v1/jobs/{job.id}"}
+    if accepted.rate is not None:
+        rates_of(call.scope["state"]).append(Shown.of_jobs(accepted.rate))
     if accepted.replayed:
         headers["idempotent-replayed"] = "true"
     else:

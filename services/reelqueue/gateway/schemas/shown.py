@@ -31,6 +31,7 @@ from reelqueue.gateway.schemas.project_documents import (
 )
 from reelqueue.gateway.schemas.token_documents import UpstreamToken, UpstreamTokenList
 from reelqueue.gateway.schemas.upstream import Upstream
+from reelqueue.gateway.schemas.usage_documents import Limits, Usage
 from reelqueue.gateway.schemas.why_documents import Quote, Why
 
 SHOWN: tuple[type[BaseModel], ...] = (
@@ -57,6 +58,8 @@ SHOWN: tuple[type[BaseModel], ...] = (
     UpstreamTokenList,
     Credits,
     Upstream,
+    Limits,
+    Usage,
     Health,
     Readiness,
     Problem,

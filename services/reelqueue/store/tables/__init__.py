@@ -8,6 +8,7 @@ from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, t
 from reelqueue.store.tables.metadata import metadata
 from reelqueue.store.tables.operations import idempotency_keys, workers
 from reelqueue.store.tables.projects import draft_versions, former_sessions, projects
+from reelqueue.store.tables.quotas import credit_accounts, credit_reservations, credit_transfers, tenant_quotas
 from reelqueue.store.tables.recoveries import recoveries
 from reelqueue.store.tables.tenancy import (
     api_keys,
@@ -25,7 +26,10 @@ __all__ = [
     "audit_log",
     "batches",
     "breakers",
+    "credit_accounts",
     "credit_entries",
+    "credit_reservations",
+    "credit_transfers",
     "draft_versions",
     "erased_spending",
     "erasures",
@@ -41,6 +45,7 @@ __all__ = [
     "recoveries",
     "renders",
     "scheduler",
+    "tenant_quotas",
     "tenants",
     "turns",
     "upstream_events",

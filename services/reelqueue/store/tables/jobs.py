@@ -6,6 +6,7 @@ The CHECKs repeat the status law, so that no code path, and no person at a promp
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -83,6 +85,8 @@ jobs = Table(
     # Credit-seconds: what its tenant was charged when it began, and what its turns took, until that is settled.
     Column("charged", Double, nullable=False, server_default=text("0")),
     Column("held", Double),
+    # It has reserved credits of its tenant's budgets.
+    Column("reserved", Boolean, nullable=False, server_default=false()),
     Column("bell_at", Moment),
     Column("bells", Integer, nullable=False, server_default=text("0")),
     Column("lease_owner", Text),

@@ -41,6 +41,8 @@ tenants = Table(
     Column("state", Text, nullable=False, server_default=TenantState.ACTIVE),
     # What `paused` was, and will be again, while the tenant is suspended.
     Column("paused_before", Boolean, nullable=False, server_default=false()),
+    # It has quotas: its jobs are accepted one after the other.
+    Column("metered", Boolean, nullable=False, server_default=false()),
     Column("webhook_secret", LargeBinary, nullable=False),
     created_column(),
     UniqueConstraint("name"),
@@ -100,6 +102,8 @@ api_keys = Table(
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
     Column("last_used_at", Moment),
+    Column("requests_per_minute", Integer),
+    CheckConstraint("requests_per_minute > 0", name="rate_positive"),
 )
 Index("ix_api_keys_tenant_id", api_keys.c.tenant_id)
 
