@@ -122,6 +122,7 @@ class LiveStack:
             "REELQUEUE_DATABASE_URL": dev["database_url"],
             "REELQUEUE_REDIS_URL": dev["redis_url"],
             "REELQUEUE_SECRET_KEY": self.secret_key,
+            "NEMO_API_URL": dev["twin_url"],
         }
         return {**plain_environment(), **ours}
 

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from fakes.gateway import RunningGateway, ServicesUnderTest, TenantClient, assert_problem, settings_for
 from fakes.twin import Process, Twin
 from fixtures.eventually import wait_until
+from reelqueue.dev.valkey import EmbeddedValkey
 
 PATH = "/v1/upstream-tokens"
 NOWHERE = "http://127.0.0.1:9"
@@ -26,14 +28,18 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
 
 
 @pytest.fixture(scope="module")
-def start(gateway_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RunningGateway]]:
-    """A gateway before this upstream."""
+def start(
+    gateway_database: str, valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], RunningGateway]]:
+    """A gateway before this upstream. Without Redis it would call nobody."""
     running: list[RunningGateway] = []
 
     def begin(api_url: str) -> RunningGateway:
         root = tmp_path_factory.mktemp("gateway")
         settings = settings_for(gateway_database, root)
-        settings = settings.model_copy(update={"nemo": settings.nemo.model_copy(update={"api_url": api_url})})
+        nemo = settings.nemo.model_copy(update={"api_url": api_url})
+        redis_url = SecretStr(valkey.url)
+        settings = settings.model_copy(update={"nemo": nemo, "redis_url": redis_url})
         gateway = RunningGateway(ServicesUnderTest(settings), root)
         gateway.start(wait_until)
         running.append(gateway)
