@@ -12,6 +12,7 @@ from benchmarks.figures import Aim, Figure, percentile
 from benchmarks.patience import Patience
 from benchmarks.place import Place
 from benchmarks.report import Cell, Report, Table
+from benchmarks.vacuum import vacuum
 from reelqueue.domain.bells import Bell
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.engine import Database
@@ -87,6 +88,7 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
 def _fill(database: Database, first: int, last: int) -> None:
     with database.transaction() as connection:
         # What the rows are is known: their keys need no check one by one.
+        connection.execute(text("SET LOCAL ROLE NONE"))
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         if first == 1:
             connection.execute(_TENANTS, {"tenants": TENANTS})
@@ -95,9 +97,7 @@ def _fill(database: Database, first: int, last: int) -> None:
             connection.execute(_JOBS, {"tenants": TENANTS, "first": start, "last": end})
         for flags in _FLAGS:
             connection.execute(flags)
-    with database.statement() as connection:
-        connection.execute(text("SET statement_timeout = '60s'"))
-        connection.execute(text("VACUUM ANALYZE jobs, tenants, flows"))
+    vacuum(database, "jobs", "tenants", "flows")
 
 
 def _batches(dispatch: Dispatch, rounds: int) -> list[float]:

@@ -14,6 +14,7 @@ from benchmarks.figures import Figure, mean, percentile
 from benchmarks.patience import Patience
 from benchmarks.place import Place
 from benchmarks.report import Cell, Report, Table
+from benchmarks.vacuum import vacuum
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.engine import Database
 
@@ -92,8 +93,7 @@ def _fill(database: Database) -> None:
         connection.execute(text("SET LOCAL statement_timeout = '60s'"))
         connection.execute(_MAKE_TENANTS, {"tenants": TENANTS})
         connection.execute(_MAKE_JOBS, {"tenants": TENANTS, "jobs": JOBS, "share": round(BIG_SHARE * 100)})
-    with database.statement() as connection:
-        connection.execute(text("VACUUM ANALYZE jobs, tenants"))
+    vacuum(database, "jobs", "tenants")
 
 
 def _stride(dispatch: Dispatch, most: int) -> Sequence[str]:

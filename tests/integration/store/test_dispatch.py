@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from fakes.job_rows import emptied
+from fakes.job_rows import analyzed, emptied
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
 from reelqueue.store import admission, continuing
@@ -412,7 +412,8 @@ def test_at_twenty_thousand_jobs_the_partial_indexes_are_used(board, database):
                 " WHERE right(id, 1) = '7'"
             )
         )
-        connection.execute(text("ANALYZE"))
+    analyzed(database)
+    with database.statement() as connection:
         continued = plan_of(connection, continuing.MARK_DUE[Queue.STREAM], queue="step", most=50)
         admitted = plan_of(connection, admission._ADMIT, turn=list(made), each=2, most=50)
         turn = plan_of(connection, admission._TURN, tenants=25)

@@ -9,7 +9,7 @@ from sqlalchemy import func, text
 
 from fakes.engine import HandClock
 from fakes.in_name import InTheirName
-from fakes.job_rows import counting
+from fakes.job_rows import analyzed, counting
 from reelqueue.domain.estimates import ENOUGH_TO_SAY, UNKNOWN, Size
 from reelqueue.domain.jobs import Status
 from reelqueue.store.history import KEPT_S, LAST, History
@@ -48,12 +48,12 @@ def done(board):
     return make
 
 
-def test_ones_own_jobs_tell_and_else_everybodys(history, done, tenant, other_tenant):
+def test_ones_own_jobs_tell_and_else_everybodys(history, database, done, tenant, other_tenant):
     assert history.of(tenant) == UNKNOWN
     for _ in range(ENOUGH_TO_SAY):
         done(other_tenant, work=60, turns=2)
         done(tenant, work=100, cost=8)
-    history = History(history._database)
+    history = InTheirName(History(database))
     found = history.of(tenant)
     assert (found.basis, found.samples, found.credits_likely, found.credits_most) == ("own", 5, 8, 8)
     assert (found.work_p50_s, found.wait_p50_s) == pytest.approx((100, 10), abs=0.01)
@@ -106,7 +106,8 @@ def test_however_many_jobs_there_are_only_the_last_are_read(database, done, tena
     statement, who = (module._OWN, {"tenant_id": tenant}) if whose == "own" else (module._OF_ALL, {})
     with database.statement() as connection:
         connection.execute(copied, {"tenant": tenant})
-        connection.execute(text("ANALYZE jobs"))
+    analyzed(database)
+    with database.statement() as connection:
         plan = connection.execute(text(f"EXPLAIN {statement.text}"), {"last": LAST, **who}).scalars().all()
     said = "\n".join(plan)
     assert "ix_jobs_succeeded" in said
