@@ -107,6 +107,14 @@ def _rows(made: Whole, on_token: str) -> Iterator[tuple[str, list[dict[str, Any]
             {"position": 1, "spent": 0.0, "certainty": "unknown", **spent},
         ],
     )
+    yield "tenant_quotas", [{"live_jobs": 5, "credits_per_day": 10}]
+    yield "credit_accounts", [{"day": func.current_date()}]
+    yield (
+        "credit_reservations",
+        [{"job_id": jobs["ended"], "day": func.current_date(), "turns": 0, "each": 1, "reserved": 0, "spent": 1}],
+    )
+    moved = {"kind": "reserve", "source": "budget", "target": "reserved", "amount": 1}
+    yield "credit_transfers", [{"day": func.current_date(), "job_id": jobs["ended"], **moved}]
     yield (
         "job_events",
         [

@@ -281,7 +281,7 @@ def test_two_erasers_at_once_delete_and_count_each_row_once(
     erasers = [RowEraser(Erasures(make_database())) for _ in range(4)]
 
     def run(number: int) -> None:
-        for _ in range(60):
+        for _ in range(120):
             erasers[number].step()
 
     long_ago(database, ours.id)

@@ -8,7 +8,21 @@ from itertools import count
 
 import pytest
 from psycopg import errors
-from sqlalchemy import Boolean, Date, DateTime, Float, Integer, LargeBinary, Text, event, exc, insert, select, text
+from sqlalchemy import (
+    Boolean,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Text,
+    event,
+    exc,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from fakes.job_rows import as_owner
@@ -39,6 +53,7 @@ FILLERS = {
     LargeBinary: lambda: b"x",
     Boolean: bool,
     Float: float,
+    Numeric: float,
     Integer: count(1).__next__,
     DateTime: lambda: text("now()"),
     Date: lambda: text("now()"),
@@ -59,7 +74,7 @@ def filled(table, tenant):
     for column in table.c:
         if column is owner_of(table):
             row[column.name] = tenant
-        elif not column.nullable and (column.server_default is None or column.primary_key):
+        elif not column.nullable and column.identity is None and (column.server_default is None or column.primary_key):
             row[column.name] = next(make for kind, make in FILLERS.items() if isinstance(column.type, kind))()
     return row
 
@@ -79,6 +94,7 @@ def walled(module_database):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         connection.exec_driver_sql("SET session_replication_role = replica")
         for table in WALLED:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
             for tenant in (A, B):
                 connection.execute(insert(table).values(filled(table, tenant)))
         connection.execute(insert(upstream_tokens).values({**filled(upstream_tokens, None), "id": "tok_pool"}))
