@@ -39,7 +39,7 @@ def test_without_a_broker_jobs_are_taken_and_done_once_it_is_back(
     with twin.settings(instant=True):
         with stack.frozen("valkey") as frozen:
             ready = eventually(lambda: (told := stack.ready()) and told["http"] == 503 and told, 30)
-            assert ready["checks"] == {"database": "ok", "migrations": "ok", "broker": "down"}
+            assert ready["checks"] == {"database": "ok", "migrations": "ok", "roles": "ok", "broker": "down"}
             sent = [customer.submit(instruction=create(f"{marker}-{number}"))["id"] for number in range(3)]
             assert [customer.job(job_id)["status"] for job_id in sent] == ["queued"] * 3
             stack.signal("valkey", signal.SIGKILL)
