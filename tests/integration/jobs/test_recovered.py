@@ -174,7 +174,7 @@ def test_a_job_that_ran_out_of_time_is_watched_too(plant):
     while not plant.studio.renders:
         plant.round()
     with plant.database.statement() as connection:
-        past = "UPDATE renders SET created_at = created_at - interval '1 hour'"
+        past = "UPDATE renders SET submitted_at = submitted_at - interval '1 hour'"
         connection.exec_driver_sql(past)
     ended = plant.run(job.id)
     assert (ended.status, ended.error.code) == (Status.FAILED, "upstream_render_timeout")
