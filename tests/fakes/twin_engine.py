@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event, func, select, text, update
 
-from fakes.job_rows import JobRows
+from fakes.job_rows import JobRows, emptied
 from fakes.own_rates import keep_own_rates
 from fakes.twin import picture
 from fakes.twin_time import TwinClock, patient_dial
@@ -114,6 +114,9 @@ class TwinEngine:
         """A tenant with that upstream token, the only one that anybody has."""
         with self.services.database.statement() as connection:
             connection.execute(update(upstream_tokens).values(health="invalid", cooling_until=None))
+        if token is None:
+            # An anonymous token serves the only tenant there is.
+            emptied(self.services.database)
         tenant = self.board.tenant(new_id("tenant"))
         if token is not None:
             self.services.tokens.add(tenant, token, label="x")
