@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from structlog.testing import capture_logs
 
 from fakes.job_rows import JobRows, emptied
@@ -28,7 +28,7 @@ from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.quotas import Quotas
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import credit_accounts, credit_transfers, jobs, upstream_tokens
+from reelqueue.store.tables import credit_accounts, credit_transfers, jobs, tenants, upstream_tokens
 
 EACH = 2.0
 BUDGET = 40.0
@@ -240,6 +240,19 @@ def test_drift_is_found_told_and_forgotten(ledger, what, module_database):
     ]
     emptied(module_database)
     assert (check.run(), drift(metrics)) == (0, 0)
+
+
+def test_a_tenant_that_is_being_erased_does_not_drift(ledger, module_database):
+    """Its rows go in parcels, and balances stay behind their transfers for a while."""
+    tenant, made, check, metrics = ledger
+    with module_database.transaction() as connection:
+        connection.execute(text("DELETE FROM credit_transfers WHERE job_id = :job"), {"job": made[0]})
+    assert check.run() == 1
+    with module_database.transaction() as connection:
+        connection.execute(update(tenants).where(tenants.c.id == tenant).values(state="erasing", paused=True))
+    assert (check.run(), drift(metrics)) == (0, 0)
+    fresh = LedgerCheck(Accounts(module_database), clock=SystemClock(), metrics=metrics)
+    assert fresh.run() == 0
 
 
 @pytest.mark.usefixtures("ledger")
