@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from fakes.job_rows import counting
+from fixtures.eventually import wait_until
 from reelqueue.domain.batches import NewBatch
 from reelqueue.domain.budgets import Level, exact
 from reelqueue.domain.intake import Accepted, IdempotencyKey, NewAsset, NewInput, NewJob
@@ -28,6 +30,8 @@ from reelqueue.store.tables import (
     credit_entries,
     credit_transfers,
     jobs,
+    tenant_quotas,
+    tenants,
     upstream_tokens,
 )
 
@@ -160,9 +164,11 @@ def test_a_tenant_that_is_not_there_has_no_quotas(quotas):
         ({"live_jobs": 10}, QuotaExceeded),
     ],
 )
-def test_of_two_hundred_at_once_exactly_ten_are_accepted(limits, error, quotas, tenant, database, make_other, at_once):
+def test_of_two_hundred_at_once_exactly_ten_are_accepted(
+    limits, error, quotas, tenant, database, more_databases, at_once
+):
     quotas.set(tenant, limits)
-    intakes = [JobIntake(make_other(), SystemClock(), credits_per_turn=EACH) for _ in range(4)]
+    intakes = [JobIntake(more_databases(database), SystemClock(), credits_per_turn=EACH) for _ in range(4)]
 
     def post(number):
         """As a client does: a 503 is repeated under the same key."""
@@ -190,21 +196,19 @@ def test_the_first_budget_and_jobs_at_the_same_moment(quotas, intake, tenant, da
     assert balances(database, tenant)["reserved"] == 23 * EACH
 
 
-@pytest.fixture
-def make_other(module_database):
-    """More pools on the module's database, as other processes would have."""
-    from reelqueue.store.engine import Database, make_engine
-
-    made = []
-
-    def make():
-        url = module_database.engine.url.render_as_string(hide_password=False)
-        made.append(Database(make_engine(url, pool_size=4)))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.dispose()
+def test_a_job_that_comes_while_the_first_quota_is_set_is_held_to_it(intake, tenant, database):
+    """It waits for the change, and then sees it."""
+    blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            connection.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
+            connection.execute(update(tenants).where(tenants.c.id == tenant).values(metered=True))
+            connection.execute(insert(tenant_quotas).values(tenant_id=tenant, live_jobs=0))
+            accepted = pool.submit(intake.accept, new(tenant))
+            with database.statement() as looking:
+                wait_until(lambda: looking.execute(blocked).scalar())
+        with pytest.raises(QuotaExceeded):
+            accepted.result()
 
 
 # --- the rate ---------------------------------------------------------------------------------------------------------

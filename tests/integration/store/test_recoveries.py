@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from fakes.engine import RESULT
 from fakes.job_rows import emptied
 from reelqueue.domain.claims import Change, ClaimLost
-from reelqueue.domain.jobs import EventType, Queue, Status
+from reelqueue.domain.credits import Booking
+from reelqueue.domain.jobs import Billing, EventType, Queue, Status
 from reelqueue.domain.recovered import RecoveredFile
-from reelqueue.domain.recoveries import Look
+from reelqueue.domain.recoveries import Look, TurnFound
 from reelqueue.domain.verdicts import Learned
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
@@ -22,10 +23,11 @@ from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.projects import Projects
+from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import job_events, recoveries, workers
+from reelqueue.store.tables import job_events, projects, recoveries, turns, upstream_tokens, workers
 from reelqueue.store.tokens import UpstreamTokens
 
 DAY_S = 86_400.0
@@ -245,6 +247,28 @@ def test_a_file_is_not_kept_without_its_event(board, database, held, store):
     row = read(database, claim.job.id)
     assert (row["files"], row["dispatch"], row["expires_at"]) == ([], "held", None)
     assert board.read(claim.job.id)["event_seq"] == 2
+
+
+def test_the_cost_that_a_late_look_finds_is_settled_with_the_budget(board, database, rendering, store, tenant):
+    """Until then all that the job had reserved counts as at risk."""
+    claim = rendering(Status.INSTRUCTING)
+    Quotas(database, credits_per_turn=10.0).set(tenant, {"credits_per_month": 100})
+    sent = {"state": "sending", "epoch": 1, "sent_at": func.now(), "before": {}}
+    with database.statement() as connection:
+        connection.execute(insert(turns).values(job_id=claim.job.id, tenant_id=tenant, position=0, **sent))
+        connection.execute(update(projects).where(projects.c.tenant_id == tenant).values(state="ready", session_id="s"))
+        token = connection.execute(select(upstream_tokens.c.id).where(upstream_tokens.c.tenant_id == tenant)).scalar()
+    unknown = Learned(billing=Billing(certainty="unknown"))
+    Claims(database).apply(claim, replace(END, origin=Status.INSTRUCTING, learned=unknown))
+    budgets = Quotas(database)
+    before = budgets.limits(tenant).usage.day
+    assert (before.reserved, before.spent, before.at_risk) == (0, 0, 10)
+    assert Dispatch(database).mark_due(Queue.STEP, 10)
+    booked = {"before": 20.0, "after": 17.0, "held": 0.0, "spent": 3.0, "certainty": "inferred"}
+    found = TurnFound(booking=Booking(position=0, token_id=token, **booked), position=0)
+    store.record(store.claim(claim.job.id, board.worker()), Look(again_s=None, turn=found), keep_s=DAY_S)
+    after = budgets.limits(tenant).usage.day
+    assert (after.reserved, after.spent, after.at_risk) == (0, 3, 0)
 
 
 def test_what_was_kept_is_gone_by_the_databases_clock(database, held, store, tenant):
