@@ -18,7 +18,6 @@ from reelqueue.store.engine import Database
 _NEXT = text("""
 SELECT tenant_id, day FROM credit_accounts
 WHERE (tenant_id, day) > (:tenant_id, :day) AND day >= (now() AT TIME ZONE 'UTC')::date - 62
-  AND tenant_id NOT IN (SELECT id FROM tenants WHERE state = 'erasing')
 ORDER BY tenant_id, day LIMIT :most
 """)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from fakes.job_rows import counting
 from fixtures.eventually import wait_until
@@ -198,17 +198,33 @@ def test_the_first_budget_and_jobs_at_the_same_moment(quotas, intake, tenant, da
 
 def test_a_job_that_comes_while_the_first_quota_is_set_is_held_to_it(intake, tenant, database):
     """It waits for the change, and then sees it."""
-    blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
             connection.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update())
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(metered=True))
             connection.execute(insert(tenant_quotas).values(tenant_id=tenant, live_jobs=0))
             accepted = pool.submit(intake.accept, new(tenant))
-            with database.statement() as looking:
-                wait_until(lambda: looking.execute(blocked).scalar())
+            wait_until(lambda: somebody_waits(database))
         with pytest.raises(QuotaExceeded):
             accepted.result()
+
+
+def test_a_job_that_ends_while_the_first_budget_is_set_reserves_nothing(quotas, tenant, board, database):
+    job = board.job(tenant)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            ended = {"status": "canceled", "dispatch": "done", "due_at": None, "finished_at": func.now()}
+            connection.execute(update(jobs).where(jobs.c.id == job).values(**ended))
+            setting = pool.submit(quotas.set, tenant, {"credits_per_day": 100})
+            wait_until(lambda: somebody_waits(database))
+        setting.result()
+    assert balances(database, tenant)["reserved"] == 0
+
+
+def somebody_waits(database):
+    """Whether a session waits for another's lock."""
+    with database.statement() as connection:
+        return connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar()
 
 
 # --- the rate ---------------------------------------------------------------------------------------------------------
