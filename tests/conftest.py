@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("fixtures.eventually", "fixtures.postgres", "fixtures.valkey")
+pytest_plugins = ("fixtures.eventually", "fixtures.logged", "fixtures.postgres", "fixtures.valkey")
 
 _TESTS = Path(__file__).parent
 _KINDS = frozenset({"unit", "integration", "e2e"})

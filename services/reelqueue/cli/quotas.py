@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from reelqueue.cli.offline import AsJson, open_services, show
+from reelqueue.cli.offline import AsJson, open_services, operator, show
 
 _LIFT: Final = "none"
 _HELP: Final = "; `none` lifts it."
@@ -33,7 +33,7 @@ def set_quota(  # noqa: PLR0917 - Typer calls it by name
     with open_services() as services:
         tenant_id = services.tenants.find(tenant).id
         if changes:
-            services.quotas.set(tenant_id, changes)
+            services.quotas.set(tenant_id, changes, by=operator())
         known = services.quotas.limits(tenant_id)
     used = {
         "jobs_per_minute": None if known.rate is None else known.rate.used,
@@ -57,7 +57,7 @@ def limit_key(
 ) -> None:
     """Hold an API key to a rate. Every gateway goes by it within five seconds."""
     with open_services() as services:
-        services.api_keys.limit(services.tenants.find(tenant).id, key_id, per_minute)
+        services.api_keys.limit(services.tenants.find(tenant).id, key_id, per_minute, by=operator())
 
 
 def _number(name: str, text: str) -> float | None:

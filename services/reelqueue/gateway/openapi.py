@@ -21,7 +21,13 @@ from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointReque
 from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
 from reelqueue.gateway.schemas.shown import SHOWN
 from reelqueue.gateway.schemas.tenancy_documents import TENANCY_SHOWN
-from reelqueue.gateway.schemas.tenancy_requests import ApiKeyRequest, EraseRequest, TenantPatch, TenantRequest
+from reelqueue.gateway.schemas.tenancy_requests import (
+    ApiKeyRequest,
+    EraseRequest,
+    QuotasPatch,
+    TenantPatch,
+    TenantRequest,
+)
 from reelqueue.gateway.schemas.token_requests import UpstreamTokenPatch, UpstreamTokenRequest
 
 _REF: Final = "#/components/schemas/"
@@ -350,6 +356,7 @@ def _schemas() -> dict[str, Any]:
         ApiKeyRequest,
         TenantRequest,
         TenantPatch,
+        QuotasPatch,
         EraseRequest,
         UpstreamTokenRequest,
         UpstreamTokenPatch,

@@ -50,6 +50,19 @@ CHANGE_TENANT: Final = operation(
     body=json_body("TenantPatch"),
     tag="operator",
 )
+GET_QUOTAS: Final = operation(
+    "Read a tenant's quotas and budgets",
+    {200: answer("With what is used of them.", "Limits")},
+    problems=(404, 422),
+    tag="operator",
+)
+CHANGE_QUOTAS: Final = operation(
+    "Change a tenant's quotas and budgets",
+    {200: answer("They hold from the next job on.", "Limits")},
+    problems=(*_BODY_PROBLEMS, 404),
+    body=json_body("QuotasPatch"),
+    tag="operator",
+)
 SUSPEND_TENANT: Final = operation(
     "Suspend a tenant",
     {200: answer("Within five seconds no key of it is let in.", "Tenant")},

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
 from pydantic import SecretStr
 
 from reelqueue.domain.assets import Asset
+from reelqueue.domain.audit import Actor
 from reelqueue.domain.credits import Credits
 from reelqueue.domain.endpoints import Endpoint
 from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
-from reelqueue.domain.quotas import Limits
+from reelqueue.domain.quotas import Limits, TenantQuotas
 from reelqueue.domain.usage import UsageQuery, UsageReport
 from reelqueue.domain.versions import DraftVersion
 from reelqueue.domain.why import Why
@@ -162,6 +163,10 @@ class QuotaRows(Protocol):
 
     def limits(self, tenant_id: str) -> Limits:
         """With what is used of them. Raises NotFound."""
+        ...
+
+    def set(self, tenant_id: str, changes: Mapping[str, float | None], *, by: Actor) -> TenantQuotas:
+        """Change those that are named; `None` lifts one. Raises NotFound, ValidationFailed."""
         ...
 
 

@@ -28,7 +28,15 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from reelqueue.store.placement import COOLING, DRAINING, RENDERS_FREE, TURNS_FREE, USABLE
+from reelqueue.store.placement import (
+    COOLING,
+    DRAINING,
+    RENDERS_FREE,
+    TURNS_FREE,
+    USABLE,
+    bound_token,
+    needs_render,
+)
 from reelqueue.store.slots import HOLD_ROOM
 from reelqueue.store.watches import TURN_WATCHED
 
@@ -40,8 +48,6 @@ PROJECT_FREE: Final = f"""(j.project_id IS NULL OR j.version IS NOT NULL OR NOT 
 
 STUCK_A_TURN: Final = 2
 """How many customers whose jobs could not begin are looked at again in each turn of their tenant."""
-
-_RENDERS = "(j.instruction_index >= jsonb_array_length(j.instructions) AND j.outputs <> '[]')"
 
 _TURN = text(f"""
 SELECT id FROM tenants WHERE has_waiting AND NOT paused AND {HOLD_ROOM}
@@ -88,9 +94,8 @@ WITH turn AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT c.*, row_number() OVER (ORDER BY c.priority, c.id) AS n FROM (
             SELECT j.id, j.priority, coalesce(j.customer, '') AS customer, b.bound, b.kind FROM jobs j
-            CROSS JOIN LATERAL (SELECT CASE WHEN {_RENDERS} THEN 'render' ELSE 'turn' END AS kind, (
-                SELECT p.token_id FROM projects p
-                WHERE p.id = j.project_id AND (p.state = 'ready' OR j.version IS NOT NULL)) AS bound) b
+            CROSS JOIN LATERAL (SELECT CASE WHEN {needs_render("j")} THEN 'render' ELSE 'turn' END AS kind,
+                                      {bound_token("j.project_id", "j.version")} AS bound) b
             WHERE j.tenant_id = s.id AND coalesce(j.customer, '') = f.customer
               AND j.dispatch = 'idle' AND j.admitted_at IS NULL AND {PROJECT_FREE}
               AND CASE WHEN b.bound IS NOT NULL THEN NOT EXISTS (

@@ -102,7 +102,7 @@ class ApiKeys:
                 connection.execute(update(api_keys).where(*mine).values(revoked_at=func.now()))
                 record(connection, by, "key.revoked", tenant_id=tenant_id, target=key_id)
 
-    def limit(self, tenant_id: str, key_id: str, requests_per_minute: int | None) -> None:
+    def limit(self, tenant_id: str, key_id: str, requests_per_minute: int | None, *, by: Actor = PROCESS) -> None:
         """Hold a key to a rate, or with `None` to none. Every gateway goes by it within five seconds.
 
         Raises `NotFound`, and `ValidationFailed` for a rate that is not above 0.
@@ -110,15 +110,12 @@ class ApiKeys:
         if requests_per_minute is not None and not 0 < requests_per_minute <= MOST_A_MINUTE:
             said = f"A rate is a whole number from 1 to {MOST_A_MINUTE}."
             raise ValidationFailed(said, pointer="/requests_per_minute")
-        mine = (_K.tenant_id == tenant_id, _K.id == key_id)
-        with self._database.statement() as connection:
-            if (
-                connection.execute(
-                    update(api_keys).where(*mine).values(requests_per_minute=requests_per_minute)
-                ).rowcount
-                != 1
-            ):
+        limited = update(api_keys).where(_K.tenant_id == tenant_id, _K.id == key_id)
+        with self._database.transaction() as connection:
+            if connection.execute(limited.values(requests_per_minute=requests_per_minute)).rowcount != 1:
                 raise NotFound
+            told = {"requests_per_minute": requests_per_minute}
+            record(connection, by, "key.limited", tenant_id=tenant_id, target=key_id, data=told)
 
     def touch(self, key_ids: Iterable[str]) -> None:
         """Note that the keys were used just now. A row that somebody else is writing to is passed over."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, select
 
 from reelqueue.domain.audit import Actor, AuditEntry, digest_of, first_break
-from reelqueue.store.engine import Database
+from reelqueue.store.engine import Database, widen
 from reelqueue.store.tables import audit_log
 
 _A = audit_log.c
@@ -28,6 +28,8 @@ def record(
     data: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write an entry in the caller's transaction, as its last statement: others who write one wait for the commit."""
+    # The chain is one for all tenants, for whomever the deed was done.
+    widen(connection)
     connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     # A statement of its own, after the lock: it must see what was written by whoever held it before.
     last = select(_A.seq, _A.digest).order_by(_A.seq.desc()).limit(1)

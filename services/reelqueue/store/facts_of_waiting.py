@@ -13,7 +13,7 @@ from reelqueue.domain.jobs import Job, Status, WaitingReason
 from reelqueue.domain.why import BreakerFacts, Facts, TokenFacts
 from reelqueue.errors import NotFound
 from reelqueue.store.engine import Database, widen
-from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
+from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE, bound_token
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import breakers, jobs
 
@@ -47,9 +47,7 @@ SELECT (SELECT o.id FROM jobs o
        EXISTS (SELECT FROM recoveries w
                WHERE w.project_id = :project_id AND w.kind = 'turn' AND w.dispatch <> 'done') AS watched
 """)
-_BOUND = """coalesce(CAST(:token_id AS text), (
-    SELECT p.token_id FROM projects p
-    WHERE p.id = :project_id AND (p.state = 'ready' OR CAST(:version AS integer) IS NOT NULL)))"""
+_BOUND = f"coalesce(CAST(:token_id AS text), {bound_token(':project_id', 'CAST(:version AS integer)')})"
 # The token of the job, else of its project; else those that a new project could go to, now or after a pause.
 _TOKEN = text(f"""
 SELECT k.id, k.tenant_id IS NOT NULL AS own, k.health, k.user_id,
@@ -127,7 +125,8 @@ def _token(connection: Connection, job: Job) -> TokenFacts | None:
         "version": job.version,
         "tenant_id": job.tenant_id,
     }
-    exports = job.status in (Status.RENDERING, Status.SAVING) or job.instruction_index >= len(job.instructions)
+    nothing_but_exports = job.instruction_index >= len(job.instructions) and bool(job.outputs)
+    exports = job.status in (Status.RENDERING, Status.SAVING) or nothing_but_exports
     kind: Literal["turn", "render"] = "render" if exports else "turn"
     found = [_token_facts(row, kind) for row in connection.execute(_TOKEN, parameters).mappings()]
     awake = [one for one in found if one.cooling_until is None]

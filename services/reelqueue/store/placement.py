@@ -29,6 +29,18 @@ RENDERS_FREE: Final = """greatest(0, k.max_renders - (
 """For statements with a token `k`: how many more it can carry. Never over what is reserved, since all that reserve hold
 `slots.ROOM_LOCK`."""
 
+
+def needs_render(job: str) -> str:
+    """For statements with a job of that name: whether what is left of it is an export, which takes no turn."""
+    return f"({job}.instruction_index >= jsonb_array_length({job}.instructions) AND {job}.outputs <> '[]')"
+
+
+def bound_token(project: str, version: str) -> str:
+    """The token that a job has to work with: of its project's session, or of the version that it exports; else null."""
+    return f"""(SELECT p.token_id FROM projects p
+    WHERE p.id = {project} AND (p.state = 'ready' OR {version} IS NOT NULL))"""  # noqa: S608 - the names are ours
+
+
 DRAIN_S: Final = 6 * 3600
 """From how long before a token's expiry new projects go elsewhere if they can, in seconds."""
 

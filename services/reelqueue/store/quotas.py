@@ -9,9 +9,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from reelqueue.domain.audit import PROCESS, Actor
 from reelqueue.domain.budgets import exact
 from reelqueue.domain.quotas import Limits, TenantQuotas, TokenRate
 from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.store.audit import record
 from reelqueue.store.budgets import expected_credits
 from reelqueue.store.engine import Database
 from reelqueue.store.metering import LIMITS, quotas_from, usage
@@ -47,7 +49,9 @@ class Quotas:
             row = connection.execute(select(*LIMITS).where(_Q.tenant_id == tenant_id)).mappings().first()
         return TenantQuotas() if row is None else quotas_from(row)
 
-    def set(self, tenant_id: str, changes: Mapping[str, float | Decimal | None]) -> TenantQuotas:
+    def set(
+        self, tenant_id: str, changes: Mapping[str, float | Decimal | None], *, by: Actor = PROCESS
+    ) -> TenantQuotas:
         """Change the limits that are named; `None` lifts one. Returns all of them.
 
         They hold from the next job on. A lower limit ends nothing that was accepted. A budget that is set in the middle
@@ -67,6 +71,8 @@ class Quotas:
             written = self._write(connection, tenant_id, values)
         with self._database.transaction() as connection:
             _meter_if_needed(connection, tenant_id)
+            told = {name: None if value is None else float(value) for name, value in values.items()}
+            record(connection, by, "tenant.quotas_set", tenant_id=tenant_id, target=tenant_id, data=told)
         return written
 
     def limits(self, tenant_id: str) -> Limits:

@@ -8,10 +8,11 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from reelqueue.domain.jobs import Job, WaitingReason
-from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE
+from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE, bound_token, needs_render
 
-_NEEDED: Final = f"""CASE WHEN jobs.instruction_index >= jsonb_array_length(jobs.instructions)
+_NEEDED: Final = f"""CASE WHEN {needs_render("jobs")}
     THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
+_BOUND: Final = bound_token("jobs.project_id", "jobs.version")
 _FULL: Final = WaitingReason.TOKEN_ROOM.value
 _RESTS: Final = WaitingReason.TOKEN_COOLING.value
 
@@ -31,11 +32,9 @@ CASE WHEN jobs.dispatch = 'idle' AND jobs.admitted_at IS NULL THEN CASE
     WHEN (SELECT count(*) FROM jobs r
           WHERE r.tenant_id = :room_of AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
         >= (SELECT t.max_running FROM tenants t WHERE t.id = :room_of) THEN '{WaitingReason.TENANT_CAP.value}'
-    WHEN jobs.project_id IS NOT NULL AND EXISTS (
-        SELECT FROM projects p WHERE p.id = jobs.project_id AND p.token_id IS NOT NULL
-          AND (p.state = 'ready' OR jobs.version IS NOT NULL))
+    WHEN jobs.project_id IS NOT NULL AND {_BOUND} IS NOT NULL
     THEN (SELECT CASE WHEN {COOLING} THEN '{_RESTS}' WHEN {_NEEDED} = 0 THEN '{_FULL}' END
-          FROM upstream_tokens k JOIN projects p ON p.token_id = k.id WHERE p.id = jobs.project_id)
+          FROM upstream_tokens k WHERE k.id = {_BOUND})
     {_source("k.tenant_id = :room_of")}
     {_source("k.tenant_id IS NULL")}
     WHEN EXISTS (SELECT FROM upstream_tokens k WHERE (k.tenant_id = :room_of OR k.tenant_id IS NULL) AND {COOLING})

@@ -47,6 +47,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/api-keys"): {"name": "n", "scopes": ["jobs:read"]},
     ("POST", "/v1/admin/tenants"): {"name": "n"},
     ("PATCH", "/v1/admin/tenants/{tenant_id}"): {"weight": 2},
+    ("PATCH", "/v1/admin/tenants/{tenant_id}/quotas"): {"live_jobs": 2},
     ("POST", "/v1/admin/tenants/{tenant_id}/erase"): {"name": "n"},
     ("POST", "/v1/admin/tenants/{tenant_id}/api-keys"): {"name": "n", "scopes": ["jobs:read"]},
 }

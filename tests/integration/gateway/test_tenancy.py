@@ -178,6 +178,27 @@ def test_an_operator_changes_a_tenant_and_its_keys(operator: httpx.Client, gatew
         assert_problem(client.get("/v1/jobs"), 401, "authentication_required")
 
 
+def test_an_operator_sets_quotas_which_hold_and_are_in_the_audit_log(
+    operator: httpx.Client, gateway: RunningGateway
+) -> None:
+    made = new_tenant(operator)
+    quotas = f"{made.links.self}/quotas"
+    assert operator.get(quotas).json()["quotas"]["live_jobs"]["limit"] is None
+    changed = operator.patch(quotas, json={"live_jobs": 1, "credits_per_day": 1000})
+    assert changed.json()["quotas"]["live_jobs"]["limit"] == 1
+    assert changed.json()["budgets"]["tenant_day"]["limit"] == 1000
+    with as_key(gateway, first_key(operator, made.id)) as client:
+        assert client.post("/v1/jobs", json={"instruction": "x"}).status_code == 202
+        assert_problem(client.post("/v1/jobs", json={"instruction": "x"}), 429, "quota_exceeded")
+        lifted = operator.patch(quotas, json={"live_jobs": None}).json()
+        assert (lifted["quotas"]["live_jobs"]["limit"], lifted["budgets"]["tenant_day"]["limit"]) == (None, 1000)
+        assert client.post("/v1/jobs", json={"instruction": "x"}).status_code == 202
+    assert violations(operator.patch(quotas, json={"jobs_per_minute": 0})) == {("/jobs_per_minute", "field_invalid")}
+    log = operator.get("/v1/admin/audit-log", params={"tenant": made.id}).json()["data"]
+    told = [entry["data"] for entry in log if entry["action"] == "tenant.quotas_set"]
+    assert told == [{"live_jobs": None}, {"live_jobs": 1.0, "credits_per_day": 1000.0}]
+
+
 def test_a_suspended_tenant_is_refused_by_every_gateway_until_it_is_resumed(
     operator: httpx.Client, gateway: RunningGateway, second_gateway: RunningGateway
 ) -> None:

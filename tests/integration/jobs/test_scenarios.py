@@ -18,6 +18,8 @@ NOT_REHEARSED = {
     "upstream_error": "the family of the others",
     "upstream_turn_interrupted": "passes on to what is found out",
     "upstream_rate_limited": "is waited for as long as it takes",
+    "upstream_throttled": "is ours, before anything is sent, and waited for",
+    "upstream_token_cooling": "is ours, before anything is sent, and waited for",
     "upstream_render_id_taken": "the id is asked for",
     "upstream_render_unknown": "the id is asked for, or submitted again",
     "upstream_client_id_missing": "there is no session yet",

@@ -6,10 +6,11 @@ import random
 from collections import Counter
 
 import pytest
+from benchmarks.simulated_crew import Crew, jain
 from sqlalchemy import text, update
 
 from fakes.job_rows import emptied
-from fakes.simulated_crew import Crew, jain, token
+from fakes.token_rows import token
 from reelqueue.kit.ids import new_id
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.tables import projects, tenants
@@ -24,7 +25,7 @@ def database(module_database):
 
 @pytest.fixture
 def crew(board, database):
-    return Crew(board, Dispatch(database), seconds=lambda _: 60.0)
+    return Crew(database, Dispatch(database), seconds=lambda _: 60.0)
 
 
 def spread(board, tenant, customers):
@@ -68,7 +69,7 @@ def test_a_flood_delays_fifty_small_tenants_by_no_more_than_twice(board, databas
     board.many(flood, 10_000)
     if customers > 1:
         spread(board, flood, customers)
-    beside = Crew(board, Dispatch(database), seconds=lambda _: 60.0)
+    beside = Crew(database, Dispatch(database), seconds=lambda _: 60.0)
     while beside.running < SLOTS:
         assert beside.admit(SLOTS) > 0
     for _ in range(3 * SLOTS):

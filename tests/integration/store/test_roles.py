@@ -170,7 +170,7 @@ def test_two_users_and_two_urls_keep_the_service_from_the_tables(empty_database_
 # --- what the service says of it --------------------------------------------------------------------------------------
 
 
-def test_without_the_role_nothing_answers_and_readiness_says_why(empty_database_url, make_user, app_role, capsys):
+def test_without_the_role_nothing_answers_and_readiness_says_why(empty_database_url, make_user, app_role, logged):
     """Not granted to the login, as not there: the server refuses it at the door."""
     url = make_user(empty_database_url)
     database = works_for(url, EVERYBODY)
@@ -179,14 +179,14 @@ def test_without_the_role_nothing_answers_and_readiness_says_why(empty_database_
     assert Health(database).role() == "down"
     with pytest.raises(DependencyUnavailable):
         Health(database).check()
-    assert "database.role_refused" in capsys.readouterr().out
+    assert "database.role_refused" in logged()
     database.dispose()
 
 
-def test_readiness_sees_a_role_that_walks_through_walls(database_url, capsys):
+def test_readiness_sees_a_role_that_walks_through_walls(database_url, logged):
     database = Database(make_engine(database_url, pool_size=1, role=None, whose=EVERYBODY))
     assert Health(database).role() == "down"
-    assert "database.wall_down" in capsys.readouterr().out
+    assert "database.wall_down" in logged()
     database.dispose()
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, text, update
 
 from fakes.job_rows import emptied
-from fakes.simulated_crew import in_use, token
+from fakes.token_rows import in_use, token
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Question, Queue, Status
 from reelqueue.kit.ids import new_id

@@ -118,7 +118,7 @@ def test_a_project_has_its_own_token_and_an_export_room_of_its_own(board, shown,
     with board.database.statement() as connection:
         connection.execute(insert(projects).values(**row))
     assert shown(tenant, board.job(tenant, project_id=project_id)).reason is WaitingReason.TOKEN_ROOM
-    export = {"project_id": project_id, "version": 1, "instructions": []}
+    export = {"project_id": project_id, "version": 1, "instructions": [], "outputs": [{"quality": "low"}]}
     assert shown(tenant, board.job(tenant, **export)).reason is WaitingReason.TURN
 
 

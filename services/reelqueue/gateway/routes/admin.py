@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from reelqueue.domain.api_keys import ApiKey
 from reelqueue.domain.erasures import Erasure
+from reelqueue.domain.quotas import Limits
 from reelqueue.domain.tenants import Tenant, TenantChange
 from reelqueue.errors import NotFound
 from reelqueue.gateway import openapi_tenancy as openapi
@@ -24,8 +25,10 @@ from reelqueue.gateway.paging import page
 from reelqueue.gateway.queries import Query
 from reelqueue.gateway.responses import json_response
 from reelqueue.gateway.schemas.strict import checked
-from reelqueue.gateway.schemas.tenancy_requests import EraseRequest, TenantPatch, TenantRequest
+from reelqueue.gateway.schemas.tenancy_requests import EraseRequest, QuotasPatch, TenantPatch, TenantRequest
 from reelqueue.gateway.tenancy_documents import api_key_document, audit_document, erasure_document, tenant_document
+from reelqueue.gateway.usage_documents import limits_document
+from reelqueue.kit.acting import acting_for
 from reelqueue.kit.ids import is_id
 
 router = APIRouter(route_class=OperatorRoute)
@@ -74,6 +77,32 @@ async def change_tenant(call: Call, tenant_id: str) -> Response:
     change = TenantChange(**wanted.model_dump())
     changing = partial(call.gateway.services.tenants.change, change=change, by=actor_of(call))
     return json_response(tenant_document(await _on(call, tenant_id, changing)))
+
+
+@router.get("/v1/admin/tenants/{tenant_id}/quotas", **openapi.GET_QUOTAS)
+async def get_quotas(call: Call, tenant_id: str) -> Response:
+    """With what is used of them, as the tenant itself sees them."""
+    Query(call).done()
+
+    def read(named: str) -> Limits:
+        with acting_for(named):
+            return call.gateway.services.quotas.limits(named)
+
+    return json_response(limits_document(await _on(call, tenant_id, read), None))
+
+
+@router.patch("/v1/admin/tenants/{tenant_id}/quotas", **openapi.CHANGE_QUOTAS)
+async def change_quotas(call: Call, tenant_id: str) -> Response:
+    """What is left out stays; null lifts a limit."""
+    media_type_of(call, JSON)
+    changes = checked(QuotasPatch, await read_json(call)).model_dump(exclude_unset=True)
+
+    def change(named: str) -> Limits:
+        with acting_for(named):
+            call.gateway.services.quotas.set(named, changes, by=actor_of(call))
+            return call.gateway.services.quotas.limits(named)
+
+    return json_response(limits_document(await _on(call, tenant_id, change), None))
 
 
 @router.post("/v1/admin/tenants/{tenant_id}/suspend", **openapi.SUSPEND_TENANT)

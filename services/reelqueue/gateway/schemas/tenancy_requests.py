@@ -12,6 +12,7 @@ from reelqueue.gateway.schemas.strict import StrictModel, broken_rule
 
 LARGEST_WEIGHT: Final = 1_000_000
 LARGEST_CAP: Final = 1_000_000
+LARGEST_QUOTA: Final = 10**12
 
 
 def _scope(value: str) -> str:
@@ -24,6 +25,9 @@ Scope = Annotated[str, AfterValidator(_scope), Field(json_schema_extra={"enum": 
 TenantName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["acme"])]
 Weight = Annotated[int, Field(ge=1, le=LARGEST_WEIGHT, description="Share of the capacity beside other tenants.")]
 Cap = Annotated[int, Field(ge=0, le=LARGEST_CAP, description="Most jobs under way at a time.")]
+
+Quota = Annotated[int, Field(ge=0, le=LARGEST_QUOTA)]
+Credits = Annotated[float, Field(ge=0, le=LARGEST_QUOTA)]
 
 
 class ApiKeyRequest(StrictModel):
@@ -49,6 +53,16 @@ class TenantPatch(StrictModel):
     weight: Weight | None = None
     max_running: Cap | None = None
     paused: bool | None = Field(None, description="Whether new jobs wait, for now; requests are answered all the same.")
+
+
+class QuotasPatch(StrictModel):
+    """What to change of a tenant's quotas: what is left out stays, null is unlimited. Days and months are in UTC."""
+
+    jobs_per_minute: Annotated[int, Field(ge=1, le=LARGEST_QUOTA)] | None = None
+    live_jobs: Quota | None = None
+    storage_bytes: Quota | None = None
+    credits_per_day: Credits | None = None
+    credits_per_month: Credits | None = None
 
 
 class EraseRequest(StrictModel):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
-from fakes.job_rows import JobRows
-from reelqueue.kit.ids import new_id
 from reelqueue.store.dispatch import Dispatch
-from reelqueue.store.tables import jobs, upstream_tokens
+from reelqueue.store.engine import Database
+from reelqueue.store.tables import jobs
 
 _END = text("""
 UPDATE jobs SET status = 'canceled', dispatch = 'done', finished_at = now(), due_at = NULL, slot = NULL,
@@ -20,39 +19,23 @@ UPDATE jobs SET status = 'canceled', dispatch = 'done', finished_at = now(), due
 """)
 
 
-def token(board: JobRows, tenant_id: str | None = None, **values: object) -> str:
-    """A token that nothing is wrong with; of the pool, if no tenant is named."""
-    token_id = new_id("upstream_token")
-    given = {"label": "t", "kind": "supplied", "secret": b"x", "fingerprint": token_id.encode(), **values}
-    with board.database.statement() as connection:
-        connection.execute(upstream_tokens.insert().values(id=token_id, tenant_id=tenant_id, **given))
-    return token_id
-
-
-def in_use(board: JobRows, kind: str = "turn") -> Counter[str]:
-    """How many slots of each token are taken."""
-    taken = select(jobs.c.token_id, func.count()).where(jobs.c.slot == kind).group_by(jobs.c.token_id)
-    with board.database.statement() as connection:
-        return Counter({row[0]: row[1] for row in connection.execute(taken)})
-
-
 @dataclass
 class Crew:
     """Takes every job that is admitted, at once, and is done with it after as long as `seconds` says of its tenant."""
 
-    board: JobRows
+    database: Database
     dispatch: Dispatch
     seconds: Callable[[str], float]
     now: float = 0.0
     started: list[tuple[float, str, str]] = field(default_factory=list)
     """When, whose, which."""
-    slot_seconds: Counter[str] = field(default_factory=Counter)
+    slot_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _running: list[tuple[float, str, str, float]] = field(default_factory=list)
 
     def admit(self, most: int) -> int:
         """Let in what finds room. Returns how many did."""
         bells = self.dispatch.admit(most)
-        with self.board.database.statement() as connection:
+        with self.database.statement() as connection:
             owned = select(jobs.c.id, jobs.c.tenant_id).where(jobs.c.id.in_([bell.id for bell in bells]))
             for job_id, tenant in connection.execute(owned).all():
                 seconds = self.seconds(tenant)
@@ -64,7 +47,7 @@ class Crew:
         """Time goes on to the next end of a job."""
         self.now, job_id, tenant, seconds = heapq.heappop(self._running)
         self.slot_seconds[tenant] += seconds
-        with self.board.database.statement() as connection:
+        with self.database.statement() as connection:
             connection.execute(_END, {"id": job_id, "seconds": seconds})
         self.dispatch.settle()
 
