@@ -9,7 +9,7 @@ from reelqueue.domain.jobs import Queue
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """One row to wake a worker for: a job on `stream` or `step`, a message on `webhook`.
+    """One row to wake a worker for: a job on `stream` or `step`, a lane on `webhook`.
 
     `recovery`: the job has ended, and what is to be looked at is whether something arrived for it since.
     """

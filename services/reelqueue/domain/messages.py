@@ -1,60 +1,47 @@
-"""What goes out by webhook when something happens to a job."""
+"""What is told of an event: the body of its webhook, which is also what the feed shows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.documents import job_document
+from reelqueue.domain.event_types import AnyEventType
 from reelqueue.domain.jobs import OUTCOME_EVENTS, EventType, Job, JobEvent
-from reelqueue.domain.subscriptions import wants
 from reelqueue.kit.clock import rfc3339
-from reelqueue.kit.ids import new_id
+
+_END: Final = "}}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewMessage:
-    """One event for one receiver. `payload` is the exact body of every try; the id is the `webhook-id` of every try."""
+def own_url(job: Job, event: EventType, *, batch_url: str | None = None) -> str | None:
+    """A receiver that no endpoint stands for: the job's own `webhook_url` for its outcome, its batch's for its end.
 
-    id: str
-    endpoint_id: str | None
-    url: str | None = field(repr=False)
-    payload: str = field(repr=False)
-
-
-def messages_for(
-    job: Job, event: JobEvent, subscribers: Mapping[str, Iterable[str]], *, batch_url: str | None = None
-) -> tuple[NewMessage, ...]:
-    """The messages an event makes: one for each endpoint that wants it, and one for the job's own `webhook_url`.
-
-    `subscribers` maps endpoint ids to their event patterns. A per-job URL gets the outcome only: the terminal event,
-    and what arrived after it; `batch_url` is the one of the batch whose end is told.
+    A job's URL is told the terminal event, and what arrived after it. Nothing else.
     """
-    endpoints = [endpoint for endpoint, patterns in subscribers.items() if wants(patterns, event.type)]
-    own_url = job.webhook_url if event.type in OUTCOME_EVENTS else batch_url
-    if not endpoints and own_url is None:
-        return ()
-    payload = webhook_payload(job, event)
-    made = [NewMessage(id=new_id("message"), endpoint_id=e, url=None, payload=payload) for e in sorted(endpoints)]
-    if own_url is not None:
-        made.append(NewMessage(id=new_id("message"), endpoint_id=None, url=own_url, payload=payload))
-    return tuple(made)
+    return job.webhook_url if event in OUTCOME_EVENTS else batch_url
 
 
 def webhook_payload(job: Job, event: JobEvent) -> str:
     """The body: `{type, timestamp, data: {job, seq, …}}`, the job as `GET` shows it at that moment."""
-    return _body(event.type, event.created_at, {**event.data, "job": job_document(job), "seq": event.seq})
+    return event_payload(event.type, event.created_at, {**event.data, "job": job_document(job), "seq": event.seq})
 
 
-def upstream_payload(kind: UpstreamEventType, at: datetime, *, phase: str, reason: str, since: datetime) -> str:
-    """The body of an event that is of no job: `{type, timestamp, data: {phase, since, reason}}`."""
-    return _body(kind, at, {"phase": phase, "since": rfc3339(since), "reason": reason})
-
-
-def _body(kind: EventType | UpstreamEventType, at: datetime, data: Mapping[str, Any]) -> str:
+def event_payload(kind: AnyEventType, at: datetime, data: Mapping[str, Any]) -> str:
+    """The body of any event: `{type, timestamp, data}`."""
     body = {"type": kind.value, "timestamp": rfc3339(at), "data": data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def with_delivery_seq(payload: str, delivery_seq: int | None) -> bytes:
+    """The body as one endpoint gets it, the same on every try: its own number of the event stands last in `data`.
+
+    Added to the text, for that is what is kept and what was signed before. A URL that is no endpoint has no numbers.
+    """
+    if delivery_seq is None:
+        return payload.encode()
+    if not payload.endswith(_END):
+        raise ValueError("the body of an event ends with its data")
+    comma = "" if payload.endswith("{}}") else ","
+    return f'{payload[: -len(_END)]}{comma}"delivery_seq":{delivery_seq}{_END}'.encode()

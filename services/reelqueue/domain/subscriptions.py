@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from reelqueue.domain.breakers import UpstreamEventType
-from reelqueue.domain.jobs import OUTCOME_EVENTS, EventType
+from reelqueue.domain.event_types import EVENT_TYPES, FAMILIES, AnyEventType, family_of
+from reelqueue.domain.jobs import OUTCOME_EVENTS
 
 DEFAULT_EVENT_TYPES: Final = tuple(sorted(OUTCOME_EVENTS))
 """What an endpoint gets when it does not say: how each job ended, and what arrived afterwards."""
 
-PATTERNS: Final = frozenset({"*", "job.*", "batch.*", "upstream.*", *EventType, *UpstreamEventType})
+PATTERNS: Final = frozenset({"*", *FAMILIES, *EVENT_TYPES})
 
 
-def patterns_of(event: EventType | UpstreamEventType) -> frozenset[str]:
+def patterns_of(event: AnyEventType) -> frozenset[str]:
     """What names the event: its name, its family (such as `job.*`) and `*`."""
-    return frozenset({event.value, event.partition(".")[0] + ".*", "*"})
+    return frozenset({event.value, family_of(event), "*"})
 
 
-def wants(patterns: Iterable[str], event: EventType) -> bool:
+def wants(patterns: Iterable[str], event: AnyEventType) -> bool:
     """Whether one of the patterns names the event."""
     return not patterns_of(event).isdisjoint(patterns)

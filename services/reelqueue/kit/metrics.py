@@ -32,6 +32,9 @@ class Metrics:
         self.claims_lost = Counter(
             "reelqueue_claims_lost", "Writes refused because the lease had moved on.", ["queue"], registry=registry
         )
+        self.events_numbered = Counter(
+            "reelqueue_events_numbered", "Events that got their place in a feed.", registry=registry
+        )
         self.bells = Counter("reelqueue_bells", "Bells rung.", ["queue", "lane"], registry=registry)
         self.bells_failed = Counter("reelqueue_bells_failed", "Batches the broker did not take.", registry=registry)
         self.swept = Counter("reelqueue_swept", "Rows repaired by the sweep.", ["kind"], registry=registry)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reelqueue.domain.breakers import (
@@ -29,15 +29,12 @@ from reelqueue.domain.breakers import (
     news,
     released,
 )
-from reelqueue.domain.channels import WORK
-from reelqueue.domain.messages import upstream_payload
-from reelqueue.domain.subscriptions import patterns_of
-from reelqueue.kit.ids import new_id
+from reelqueue.domain.event_data import upstream_data
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import breakers, messages, upstream_events, webhook_endpoints
+from reelqueue.store.outbox import tell
+from reelqueue.store.tables import breakers, tenants
 
 _B = breakers.c
-_E = webhook_endpoints.c
 
 # One at a time: the next one comes when it has gone, or begun to work, as far as NemoVideo lets it.
 _ADMISSION = text("""
@@ -144,30 +141,12 @@ class Breakers:
 
 
 def _tell(connection: Connection, told: News, opening: Breaker, now: datetime) -> None:
-    """The event, and a message for each endpoint that asked for it, whoever's it is."""
+    """An event for every tenant: it concerns them all."""
     kind = UpstreamEventType(f"upstream.{told}")
-    phase, reason, since = opening.phase.value, opening.public_reason or "unknown", opening.opened_at or now
-    event_id = new_id("event")
-    happened = {"id": event_id, "type": kind.value, "phase": phase, "reason": reason, "since": since, "created_at": now}
-    connection.execute(insert(upstream_events).values(happened))
-    listening = select(_E.id, _E.tenant_id).where(
-        _E.deleted_at.is_(None), _E.state == "enabled", _E.event_types.overlap(sorted(patterns_of(kind)))
+    data = upstream_data(
+        phase=opening.phase.value, reason=opening.public_reason or "unknown", since=opening.opened_at or now
     )
-    payload = upstream_payload(kind, now, phase=phase, reason=reason, since=since)
-    made = [
-        {
-            "id": new_id("message"),
-            "tenant_id": row.tenant_id,
-            "endpoint_id": row.id,
-            "upstream_event_id": event_id,
-            "type": kind.value,
-            "payload": payload,
-        }
-        for row in connection.execute(listening)
-    ]
-    if made:
-        connection.execute(insert(messages), made)
-        connection.execute(select(func.pg_notify(WORK, "")))
+    tell(connection, connection.execute(select(tenants.c.id).order_by(tenants.c.id)).scalars().all(), kind, now, data)
 
 
 def _breaker(row: RowMapping) -> Breaker:

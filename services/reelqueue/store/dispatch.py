@@ -34,7 +34,7 @@ SELECT queue, greatest(0, capacity - (
     SELECT count(*) FROM recoveries WHERE dispatch IN ('rung', 'held')
 ) ELSE 0 END) AS free FROM room WHERE queue <> 'webhook'
 UNION ALL
-SELECT queue, greatest(0, capacity - (SELECT count(*) FROM messages WHERE dispatch IN ('rung', 'held')))
+SELECT queue, greatest(0, capacity - (SELECT count(*) FROM webhook_lanes WHERE dispatch IN ('rung', 'held')))
 FROM room WHERE queue = 'webhook'
 """)
 
@@ -52,7 +52,7 @@ class Dispatch:
         return {Queue(row.queue): int(row.free) for row in rows}
 
     def mark_due(self, queue: Queue, most: int) -> list[Bell]:
-        """The continue lane: up to `most` due jobs (or messages, for `webhook`), the longest due first.
+        """The continue lane: up to `most` due jobs, the longest due first; for `webhook` lanes, fairly.
 
         On `step` jobs that go on come before ended ones for which something may still arrive. Jobs that wait for room
         on their token come last, as many as find it.

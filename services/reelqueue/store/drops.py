@@ -10,11 +10,11 @@ from reelqueue.store.tables import messages
 def drop_pending(connection: Connection, *which: ColumnElement[bool]) -> int:
     """Give up on pending messages, in the caller's transaction. Returns how many.
 
-    A worker in the middle of one finds its claim lost when it comes back.
+    A try that is under way is kept when it ends, and changes nothing.
     """
     statement = (
         update(messages)
         .where(messages.c.state == "pending", *which)
-        .values(state="dropped", dispatch="done", finished_at=func.now(), due_at=None, bell_at=None, lease_owner=None)
+        .values(state="dropped", finished_at=func.now(), due_at=None)
     )
     return connection.execute(statement).rowcount

@@ -5,29 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from reelqueue.domain.endpoints import SECRET_BYTES, Endpoint, known_event_types, webhook_secret
 from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.drops import drop_pending
+from reelqueue.store.endpoint_rows import ENDPOINT_COLUMNS, endpoint_from
 from reelqueue.store.engine import Database
 from reelqueue.store.sealed import place
 from reelqueue.store.tables import messages, webhook_endpoints
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _E = webhook_endpoints.c
-_SHOWN = (
-    _E.id,
-    _E.tenant_id,
-    _E.url,
-    _E.event_types,
-    _E.description,
-    _E.state,
-    _E.created_at,
-    _E.disabled_reason,
-)
 
 
 class Endpoints:
@@ -60,19 +51,21 @@ class Endpoints:
                     secret.encode(), aad=place(_E.secret, tenant_id=tenant_id, row_id=endpoint_id)
                 ),
             )
-            .returning(*_SHOWN)
+            .returning(*ENDPOINT_COLUMNS)
         )
         with refusing(no_such_tenant(webhook_endpoints)), self._database.statement() as connection:
-            return _endpoint_from(connection.execute(statement).mappings().one()), secret
+            return endpoint_from(connection.execute(statement).mappings().one()), secret
 
     def find(self, tenant_id: str, endpoint_id: str) -> Endpoint:
         """One endpoint. Raises `NotFound`."""
-        statement = select(*_SHOWN).where(_E.tenant_id == tenant_id, _E.id == endpoint_id, _E.deleted_at.is_(None))
+        statement = select(*ENDPOINT_COLUMNS).where(
+            _E.tenant_id == tenant_id, _E.id == endpoint_id, _E.deleted_at.is_(None)
+        )
         with self._database.statement() as connection:
             row = connection.execute(statement).mappings().first()
         if row is None:
             raise NotFound
-        return _endpoint_from(row)
+        return endpoint_from(row)
 
     def delete(self, tenant_id: str, endpoint_id: str) -> None:
         """Send nothing there any more: the endpoint is gone and its pending messages are dropped. Raises `NotFound`.
@@ -93,7 +86,7 @@ class Endpoints:
     def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Endpoint]:
         """Up to `limit` endpoints, newest first, older than the endpoint id `before`."""
         statement = (
-            select(*_SHOWN)
+            select(*ENDPOINT_COLUMNS)
             .where(_E.tenant_id == tenant_id, _E.deleted_at.is_(None))
             .order_by(_E.id.desc())
             .limit(limit)
@@ -101,8 +94,4 @@ class Endpoints:
         if before is not None:
             statement = statement.where(_E.id < before)
         with self._database.statement() as connection:
-            return [_endpoint_from(row) for row in connection.execute(statement).mappings()]
-
-
-def _endpoint_from(row: RowMapping) -> Endpoint:
-    return Endpoint(**{**row, "event_types": tuple(row["event_types"])})
+            return [endpoint_from(row) for row in connection.execute(statement).mappings()]

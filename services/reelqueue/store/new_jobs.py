@@ -60,12 +60,9 @@ WITH given AS MATERIALIZED (
 ), told AS (
     INSERT INTO job_events (id, job_id, seq, tenant_id, type, created_at)
     SELECT event_id, id, 1, tenant_id, 'job.queued', created_at FROM accepted
-), sent AS (
-    INSERT INTO messages (id, tenant_id, endpoint_id, job_id, seq, type, payload)
-    SELECT 'msg_' || substr(a.event_id, 5, 10) || substr(md5(a.event_id || e.id), 1, 16), a.tenant_id, e.id, a.id, 1,
-           'job.queued', a.payload
-    FROM accepted a JOIN webhook_endpoints e ON e.tenant_id = a.tenant_id AND e.deleted_at IS NULL
-         AND e.state = 'enabled' AND e.event_types && ARRAY['job.queued', 'job.*', '*']
+), fed AS (
+    INSERT INTO feed_events (id, tenant_id, type, job_id, job_seq, metadata, payload, created_at)
+    SELECT event_id, tenant_id, 'job.queued', id, 1, metadata, payload, created_at FROM accepted
 ), flow AS MATERIALIZED (
     SELECT DISTINCT a.tenant_id, coalesce(a.customer, '') AS customer, t.flow_time
     FROM accepted a JOIN tenants t ON t.id = a.tenant_id
@@ -94,9 +91,9 @@ WITH given AS MATERIALIZED (
           AND (SELECT count(*) FROM begun) + (SELECT count(*) FROM flowing) >= 0
         ORDER BY id FOR NO KEY UPDATE))
 )
-SELECT id, false AS metered, pg_notify('rq_work', '') FROM made
+SELECT id, false AS metered, pg_notify('rq_work', ''), pg_notify('rq_event', '') FROM made
 UNION ALL
-SELECT id, true, NULL FROM given WHERE id NOT IN (SELECT id FROM free)
+SELECT id, true, NULL, NULL FROM given WHERE id NOT IN (SELECT id FROM free)
 """)
 """`locked`: its tenant's quotas are held. Without that, jobs of tenants that have quotas are left out, as `metered`."""
 

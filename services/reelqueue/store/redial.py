@@ -27,7 +27,7 @@ RETURNING {key} AS id, {queue} AS queue""")  # noqa: S608 - the names are ours
 
 
 _JOBS: Final = _again("jobs", "queue")
-_MESSAGES: Final = _again("messages", f"'{Queue.WEBHOOK}'")
+_LANES: Final = _again("webhook_lanes", f"'{Queue.WEBHOOK}'")
 _RECOVERIES: Final = _again("recoveries", f"'{Queue.STEP}'", key="job_id")
 
 
@@ -35,6 +35,6 @@ def redial(connection: Connection, most: int) -> Sequence[Bell]:
     """Rows whose bell nobody answered: after 5 s, then 10, 20, 40, then each minute."""
     return [
         Bell(Queue(row.queue), row.id, recovery=statement is _RECOVERIES)
-        for statement in (_JOBS, _MESSAGES, _RECOVERIES)
+        for statement in (_JOBS, _LANES, _RECOVERIES)
         for row in connection.execute(statement, {"most": most})
     ]

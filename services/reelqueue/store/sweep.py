@@ -72,7 +72,7 @@ _ORPHANED_JOBS = _orphans(
     f"CASE WHEN crashes + 1 < {CLAIMS_BEFORE_POISONED} THEN now() END",
     ", crashes = crashes + 1",
 )
-_ORPHANED_MESSAGES = _orphans("messages")
+_ORPHANED_LANES = _orphans("webhook_lanes")
 _ORPHANED_RECOVERIES = _orphans("recoveries", key="job_id")
 
 
@@ -86,7 +86,7 @@ class Sweep:
     def take_over(self) -> int:
         """Free what dead workers held. Returns how many rows. A job so freed has one more crash on its count."""
         with self._database.statement() as connection:
-            tables = (_ORPHANED_JOBS, _ORPHANED_MESSAGES, _ORPHANED_RECOVERIES)
+            tables = (_ORPHANED_JOBS, _ORPHANED_LANES, _ORPHANED_RECOVERIES)
             return sum(len(connection.execute(one).all()) for one in tables)
 
     def restore_flags(self) -> int:

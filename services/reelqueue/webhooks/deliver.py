@@ -1,45 +1,33 @@
-"""Answering a webhook bell: one message, one try, one record."""
+"""Answering a webhook bell: take a lane, send what is due there for a while, write down what came of it."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
+from reelqueue.domain import lanes
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.deliveries import MAX_ATTEMPTS, next_attempt_at
-from reelqueue.domain.outgoing import AttemptRecord, DeliveryClaim
+from reelqueue.domain.lanes import Failing
+from reelqueue.domain.outgoing import BATCH, AttemptRecord, LaneClaim, Outgoing, Try
 from reelqueue.errors import DependencyUnavailable
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.logs import get_logger
 from reelqueue.kit.metrics import Metrics
-from reelqueue.webhooks.sender import DeliveryOutcome, WebhookSender
+from reelqueue.webhooks.ports import LaneStore
+from reelqueue.webhooks.sender import DeliveryOutcome
+from reelqueue.webhooks.sending import Done, Sending
+
+QUANTUM_S: Final = 2.0
+"""How long a lane is worked on before others get their turn. A POST that is under way then is waited for."""
 
 log = get_logger(__name__)
-
-
-class DeliveryStore(Protocol):
-    """`store.deliveries.Deliveries`."""
-
-    def claim(self, message_id: str, worker_id: str) -> DeliveryClaim | None:
-        """See there."""
-        ...
-
-    def let_go(self, message_id: str, worker_id: str) -> bool:
-        """See there."""
-        ...
-
-    def record(
-        self,
-        claim: DeliveryClaim,
-        attempt: AttemptRecord,
-        *,
-        delivered: bool,
-        retry_in_s: float | None,
-        disable_endpoint: bool = False,
-    ) -> None:
-        """See there."""
-        ...
+T = TypeVar("T")
 
 
 class Holder(Protocol):
@@ -52,17 +40,17 @@ class Holder(Protocol):
 
 
 class Deliverer:
-    """Delivers messages. Thread-safe.
+    """Drains lanes. Thread-safe; of one lane there is one drain at a time, wherever it runs.
 
-    At least once: a worker that dies between the receiver's 2xx and the record leads to a second POST with the same
-    `webhook-id`. Never two at a time.
+    At least once: a worker that dies between a receiver's 2xx and the record leads to a second POST with the same
+    `webhook-id`.
     """
 
     def __init__(
         self,
         *,
-        store: DeliveryStore,
-        sender: WebhookSender,
+        store: LaneStore,
+        sending: Sending,
         holder: Holder,
         clock: Clock,
         rng: random.Random,
@@ -70,93 +58,131 @@ class Deliverer:
         speed: float,
     ) -> None:
         self._store = store
-        self._sender = sender
+        self._sending = sending
         self._holder = holder
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
         self._speed = speed
 
-    def deliver(self, message_id: str) -> None:
-        """Try a message once. Safe to call for any id, any number of times."""
+    def deliver(self, lane_id: str) -> None:
+        """Drain a lane for a while. Safe to call for any id, any number of times."""
         worker_id = self._holder.worker_id
         try:
-            claim = self._store.claim(message_id, worker_id)
+            claim = self._store.claim(lane_id, worker_id)
         except DependencyUnavailable:
             # It may be ours without our knowing; nobody else would ever free it.
-            self._insist(worker_id, lambda: self._store.let_go(message_id, worker_id))
+            with suppress(ClaimLost):
+                self._insist(worker_id, lambda: self._store.let_go(lane_id, worker_id))
             return
         if claim is None:
-            self._metrics.claims_refused.labels("message").inc()
+            self._metrics.claims_refused.labels("lane").inc()
             return
-        started_at = self._clock.now()
-        outcome = self._send(claim)
-        record = AttemptRecord(
-            started_at=started_at,
+        try:
+            self._drain(claim)
+        except ClaimLost:
+            self._metrics.claims_lost.labels("lane").inc()
+
+    def _drain(self, claim: LaneClaim) -> None:
+        started = self._clock.monotonic()
+        until, allowed = started + QUANTUM_S, _allowed(claim)
+        due = claim.due
+        while True:
+            done = self._sending.send_all(claim, due[:allowed], until=until)
+            now = claim.now + timedelta(seconds=self._clock.monotonic() - started)
+            health = lanes.after(claim.health, [_seen(one) for one in done], now, speed=self._speed)
+            goes_on = len(done) >= BATCH and health.open_until is None and allowed is None
+            kept = self._keep(
+                replace(claim, health=health),
+                done,
+                now,
+                goes_on=goes_on and self._clock.monotonic() < until,
+                not_before=_pause(claim, len(done), now),
+            )
+            if kept is None:
+                return
+            claim, due = kept, self._insist(claim.worker_id, partial(self._store.more, kept))
+
+    def _keep(
+        self, claim: LaneClaim, done: Sequence[Done], now: datetime, *, goes_on: bool, not_before: datetime | None
+    ) -> LaneClaim | None:
+        """Record what was sent. The claim as it goes on; `None`: the lane was given back. Raises `ClaimLost`."""
+        tries = [self._try_of(claim, one, now) for one in done]
+        reason = self._disabling(claim, done, now)
+        if reason is not None:
+            log.warning("endpoint.disabled", endpoint=claim.endpoint_id, tenant=claim.tenant_id, reason=reason)
+            self._insist(claim.worker_id, lambda: self._store.disable(claim, tries, claim.health, reason=reason))
+            return None
+        news = self._news(claim, now)
+        health = claim.health if news is None else replace(claim.health, alerted=news.percent)
+        if goes_on:
+            self._insist(claim.worker_id, lambda: self._store.record(claim, tries, health, news=news))
+            return replace(claim, health=health)
+        self._insist(
+            claim.worker_id, lambda: self._store.finish(claim, tries, health, news=news, not_before=not_before)
+        )
+        return None
+
+    def _disabling(self, claim: LaneClaim, done: Sequence[Done], now: datetime) -> str | None:
+        """Why nothing shall be sent there any more, if so. What jobs name is no endpoint, and is not disabled."""
+        if claim.endpoint_id is None:
+            return None
+        if any(one.outcome.gone for one in done):
+            return "status 410"
+        failed = bool(done) and not done[-1].outcome.delivered
+        return "failing for 5 days" if failed and lanes.gives_up(claim.health, now, speed=self._speed) else None
+
+    def _news(self, claim: LaneClaim, now: datetime) -> Failing | None:
+        return None if claim.endpoint_id is None else lanes.failing(claim.health, now, speed=self._speed)
+
+    def _try_of(self, claim: LaneClaim, one: Done, now: datetime) -> Try:
+        """A message whose receiver is gone has no further try."""
+        message, outcome = one.message, one.outcome
+        retry_in_s = None if outcome.delivered or outcome.gone else self._retry_in_s(message, outcome, now)
+        self._tell(claim, one, retry_in_s)
+        attempt = AttemptRecord(
+            started_at=one.started_at,
             elapsed_ms=outcome.elapsed_ms,
             status=outcome.status,
             error_class=outcome.error_class,
             excerpt=outcome.response_excerpt,
+            request_headers=outcome.request_headers,
         )
-        retry_in_s = None if outcome.delivered or outcome.gone else self._retry_in_s(claim, outcome)
-        disable = outcome.gone and claim.endpoint_id is not None
-        try:
-            self._insist(
-                worker_id,
-                lambda: self._store.record(
-                    claim, record, delivered=outcome.delivered, retry_in_s=retry_in_s, disable_endpoint=disable
-                ),
-            )
-        except ClaimLost:
-            self._metrics.claims_lost.labels("message").inc()
-        self._tell(claim, outcome, retry_in_s)
+        return Try(message_id=message.id, attempt=attempt, delivered=outcome.delivered, retry_in_s=retry_in_s)
 
-    def _send(self, claim: DeliveryClaim) -> DeliveryOutcome:
-        try:
-            return self._sender.send(claim.url, claim.payload, message_id=claim.message_id, secrets=claim.secrets)
-        except Exception:
-            # A bug must not leave a row behind that nobody will ever look at again.
-            log.exception("message.try_crashed", message=claim.message_id)
-            return DeliveryOutcome(
-                delivered=False,
-                status=None,
-                error_class="internal",
-                elapsed_ms=0,
-                response_excerpt="",
-                retry_after_s=None,
-            )
+    def _retry_in_s(self, message: Outgoing, outcome: DeliveryOutcome, now: datetime) -> float | None:
+        due = next_attempt_at(
+            message.round + 1, now, rng=self._rng, retry_after_s=outcome.retry_after_s, speed=self._speed
+        )
+        return None if due is None else (due - now).total_seconds()
 
-    def _insist(self, worker_id: str, write: Callable[[], object]) -> None:
-        """Write once the database answers, or our name is another: then the sweep has freed what we held.
+    def _insist(self, worker_id: str, write: Callable[[], T]) -> T:
+        """Do it once the database answers. Raises `ClaimLost` once our name is another: the sweep frees what we held.
 
-        A write that is repeated after its answer was lost says `ClaimLost`: the row is as we meant it to be.
+        A write that is repeated after its answer was lost says `ClaimLost` too: the row is as we meant it to be.
         """
         while self._holder.worker_id == worker_id:
             try:
-                write()
+                return write()
             except DependencyUnavailable:
-                log.warning("message.database_lost", worker=worker_id)
+                log.warning("lane.database_lost", worker=worker_id)
                 self._clock.sleep(1.0)
-            else:
-                return
+        raise ClaimLost(worker_id)
 
-    def _retry_in_s(self, claim: DeliveryClaim, outcome: DeliveryOutcome) -> float | None:
-        now = self._clock.now()
-        due = next_attempt_at(claim.attempt, now, rng=self._rng, retry_after_s=outcome.retry_after_s, speed=self._speed)
-        return None if due is None else (due - now).total_seconds()
-
-    def _tell(self, claim: DeliveryClaim, outcome: DeliveryOutcome, retry_in_s: float | None) -> None:
+    def _tell(self, claim: LaneClaim, one: Done, retry_in_s: float | None) -> None:
+        outcome, message = one.outcome, one.message
         result = "delivered" if outcome.delivered else "retrying" if retry_in_s is not None else "given_up"
         self._metrics.deliveries.labels(result).inc()
         self._metrics.delivery_seconds.observe(outcome.elapsed_ms / 1000)
         log.info(
             "message.tried",
-            message=claim.message_id,
+            message=message.id,
             tenant=claim.tenant_id,
             endpoint=claim.endpoint_id,
-            job=claim.job_id,
-            type=claim.type,
-            attempt=claim.attempt,
+            job=message.job_id,
+            type=message.type,
+            attempt=message.attempts + 1,
+            round=message.round + 1,
             of=MAX_ATTEMPTS,
             outcome=result,
             status=outcome.status,
@@ -164,3 +190,17 @@ class Deliverer:
             elapsed_ms=outcome.elapsed_ms,
             retry_in=None if retry_in_s is None else round(retry_in_s, 1),
         )
+
+
+def _allowed(claim: LaneClaim) -> int | None:
+    """How many messages one drain may send by the rate that the receiver was given; `None`: as many as there are."""
+    return None if claim.rate_per_minute is None else max(1, int(claim.rate_per_minute * QUANTUM_S / 60))
+
+
+def _pause(claim: LaneClaim, sent: int, now: datetime) -> datetime | None:
+    """Until when its rate lets it rest after that many."""
+    return None if claim.rate_per_minute is None else now + timedelta(seconds=sent * 60 / claim.rate_per_minute)
+
+
+def _seen(one: Done) -> lanes.Outcome:
+    return lanes.Outcome(ok=one.outcome.delivered, elapsed_ms=one.outcome.elapsed_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 from reelqueue.domain.retries import parse_retry_after
@@ -68,14 +69,24 @@ class WebhookSender:
         self._clock = clock
         self._deadline_s = deadline_s
 
-    def send(self, url: str, body: bytes, *, message_id: str, secrets: Iterable[str]) -> DeliveryOutcome:
+    def send(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        message_id: str,
+        secrets: Iterable[str],
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> DeliveryOutcome:
         """Try once. The receiver may have taken the message even if this says it failed: it knows it by its id.
 
-        `message_id` stays the same over all tries of a message; the timestamp is of this one. Whatever the receiver
+        `message_id` stays the same over all tries of a message; the timestamp is of this one. `headers` are the
+        receiver's own: none of them takes the place of one of ours. Whatever the receiver
         does ends in an outcome. Raises `SecretInvalid` or `ValueError` for what we got wrong.
         """
         now = self._clock.now()
-        headers = {
+        own = {
+            **headers,
             "content-type": "application/json",
             "user-agent": USER_AGENT,
             **signed_headers(secrets, message_id, timestamp=int(now.timestamp()), body=body),
@@ -83,13 +94,13 @@ class WebhookSender:
         started = self._clock.monotonic()
         try:
             response = self._client.post(
-                url, headers=headers, body=body, deadline_s=self._deadline_s, max_response_bytes=MAX_RESPONSE_BYTES
+                url, headers=own, body=body, deadline_s=self._deadline_s, max_response_bytes=MAX_RESPONSE_BYTES
             )
         except EgressFailed as error:
-            return self._failed(error.stage, error.cause, status=error.http_status, started=started, headers=headers)
+            return self._failed(error.stage, error.cause, status=error.http_status, started=started, headers=own)
         except (DestinationNotAllowed, UrlInvalid) as error:
             detail = getattr(error, "reason", error.code)
-            return self._failed("forbidden", detail, status=None, started=started, headers=headers)
+            return self._failed("forbidden", detail, status=None, started=started, headers=own)
         return DeliveryOutcome(
             delivered=200 <= response.status < 300,
             status=response.status,
@@ -98,7 +109,7 @@ class WebhookSender:
             response_excerpt=excerpt(response.body),
             retry_after_s=parse_retry_after(response.headers.get("retry-after"), now),
             gone=response.status == _GONE,
-            request_headers=headers,
+            request_headers=own,
         )
 
     def _failed(

@@ -33,6 +33,7 @@ from reelqueue.store.health import Health
 from reelqueue.store.history import History
 from reelqueue.store.intake import JobIntake
 from reelqueue.store.jobs import Jobs
+from reelqueue.store.lanes import Lanes
 from reelqueue.store.notices import Notices
 from reelqueue.store.past_jobs import PastJobs
 from reelqueue.store.project_records import ProjectRecords
@@ -40,6 +41,7 @@ from reelqueue.store.projects import Projects
 from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
+from reelqueue.store.sequencer import Sequencer
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tenants import Tenants
 from reelqueue.store.token_balances import TokenBalances
@@ -150,8 +152,18 @@ class Stores:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        """Webhook messages."""
-        return Deliveries(self.database, self.sealer)
+        """Webhook messages, as their tenants see them."""
+        return Deliveries(self.database)
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """The ways to receivers, for workers."""
+        return Lanes(self.service_database, self.sealer)
+
+    @cached_property
+    def sequencer(self) -> Sequencer:
+        """Numbers the feeds."""
+        return Sequencer(self.service_database)
 
     @cached_property
     def intake(self) -> JobIntake:

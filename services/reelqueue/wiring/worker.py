@@ -30,6 +30,7 @@ from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.settings import Settings
 from reelqueue.webhooks.deliver import Deliverer
 from reelqueue.webhooks.sender import WebhookSender
+from reelqueue.webhooks.sending import Sending
 from reelqueue.wiring.services import Services
 
 SHORTEST_TURN_LIMIT_S = 5.0
@@ -67,8 +68,11 @@ def build_worker(services: Services, *, node: str, queues: Sequence[Queue], capa
 
 def _deliverer(services: Services, lease: Lease) -> Deliverer:
     return Deliverer(
-        store=services.deliveries,
-        sender=WebhookSender(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s),
+        store=services.lanes,
+        sending=Sending(
+            WebhookSender(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s),
+            services.clock,
+        ),
         holder=lease,
         clock=services.clock,
         rng=services.rng,

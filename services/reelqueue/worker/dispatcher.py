@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 
-from reelqueue.domain.channels import WORK
+from reelqueue.domain.channels import EVENT, WORK
 from reelqueue.jobs.dispatcher import Dispatcher
 from reelqueue.jobs.ledger_check import LedgerCheck
+from reelqueue.jobs.sequencing import Sequencing
 from reelqueue.kit.logs import get_logger
 from reelqueue.wiring.services import Services
 from reelqueue.worker.app import make_app
@@ -33,15 +34,21 @@ def run_dispatcher(services: Services) -> int:
         ),
         checks=(LedgerCheck(services.accounts, clock=services.clock, metrics=services.metrics).run,),
     )
+    sequencing = Sequencing(services.sequencer, metrics=services.metrics)
     stopped = threading.Event()
-    notices = services.notices(WORK)
+    notices = services.notices(WORK, EVENT)
 
     def listen() -> None:
         for notice in notices.listen():
-            if notice is not None:
+            if notice is None:
+                continue
+            if notice.channel != WORK:
+                sequencing.wake()
+            if notice.channel != EVENT:
                 dispatcher.wake()
 
     threading.Thread(target=listen, name="wakes", daemon=True).start()
+    threading.Thread(target=sequencing.run, name="numbers", daemon=True).start()
     # A thread of its own: however long a tenant takes to erase, nobody waits for his turn because of it.
     threading.Thread(target=services.row_eraser.run, args=(stopped,), name="erases", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,6 +60,7 @@ def run_dispatcher(services: Services) -> int:
         dispatcher.run()
     finally:
         stopped.set()
+        sequencing.stop()
         notices.close()
         services.close()
     log.info("dispatcher.stopped")

@@ -18,8 +18,8 @@ def register(app: Celery, *, runner: Runner, deliverer: Deliverer, recoverer: Re
         runner.work(job_id)
 
     @app.task(name="reelqueue.deliver", ignore_result=True)  # type: ignore[untyped-decorator]
-    def deliver(message_id: str) -> None:
-        deliverer.deliver(message_id)
+    def deliver(lane_id: str) -> None:
+        deliverer.deliver(lane_id)
 
     @app.task(name=RECOVER, ignore_result=True)  # type: ignore[untyped-decorator]
     def recover(job_id: str) -> None:

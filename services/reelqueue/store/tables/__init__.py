@@ -2,8 +2,9 @@
 
 from reelqueue.store.tables.administration import audit_log, erased_spending, erasures
 from reelqueue.store.tables.batches import batches
-from reelqueue.store.tables.breakers import breakers, upstream_events
+from reelqueue.store.tables.breakers import breakers
 from reelqueue.store.tables.credits import credit_entries
+from reelqueue.store.tables.feed import feed_events, feeds
 from reelqueue.store.tables.jobs import job_events, job_inputs, jobs, renders, turns
 from reelqueue.store.tables.metadata import metadata
 from reelqueue.store.tables.operations import idempotency_keys, workers
@@ -18,7 +19,7 @@ from reelqueue.store.tables.tenancy import (
     tenants,
     upstream_tokens,
 )
-from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints
+from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints, webhook_lanes
 
 __all__ = [
     "api_keys",
@@ -33,6 +34,8 @@ __all__ = [
     "draft_versions",
     "erased_spending",
     "erasures",
+    "feed_events",
+    "feeds",
     "flows",
     "former_sessions",
     "idempotency_keys",
@@ -48,9 +51,9 @@ __all__ = [
     "tenant_quotas",
     "tenants",
     "turns",
-    "upstream_events",
     "upstream_tokens",
     "webhook_attempts",
     "webhook_endpoints",
+    "webhook_lanes",
     "workers",
 ]

@@ -1,11 +1,11 @@
-"""What is known of NemoVideo itself: its phases, and what was told of them. No row here belongs to a tenant."""
+"""What is known of NemoVideo itself: its phases, and what was last told of them. No row here belongs to a tenant."""
 
 from __future__ import annotations
 
 from sqlalchemy import Boolean, CheckConstraint, Column, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of
+from reelqueue.store.tables.metadata import Moment, metadata, one_of
 
 _NONE = text("'{}'")
 _ZERO = text("0")
@@ -43,15 +43,4 @@ breakers = Table(
     CheckConstraint("(probe IS NULL) = (probe_until IS NULL)", name="probe_has_end"),
     CheckConstraint("(state = 'open' AND NOT held) = (next_probe_at IS NOT NULL)", name="open_is_probed"),
     CheckConstraint("(told IS NULL) = (told_at IS NULL)", name="told_has_time"),
-)
-
-upstream_events = Table(
-    "upstream_events",
-    metadata,
-    id_column(),
-    Column("type", Text, nullable=False),
-    Column("phase", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("since", Moment, nullable=False),
-    created_column(),
 )

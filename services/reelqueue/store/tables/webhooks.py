@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -14,7 +16,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of, tenant_column
 
@@ -26,6 +28,10 @@ webhook_endpoints = Table(
     Column("url", Text, nullable=False),
     Column("description", Text),
     Column("event_types", ARRAY(Text), nullable=False),
+    Column("filter", JSONB(none_as_null=True)),
+    Column("max_in_flight", Integer),
+    Column("rate_per_minute", Integer),
+    Column("last_delivery_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("secret", LargeBinary, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'enabled'")),
     Column("disabled_reason", Text),
@@ -33,8 +39,47 @@ webhook_endpoints = Table(
     Column("deleted_at", Moment),
     CheckConstraint(one_of("state", ("enabled", "disabled")), name="state_known"),
     CheckConstraint("cardinality(event_types) > 0", name="event_types_not_empty"),
+    CheckConstraint("max_in_flight > 0", name="max_in_flight_above_zero"),
+    CheckConstraint("rate_per_minute > 0", name="rate_above_zero"),
 )
 Index("ix_webhook_endpoints_tenant_id", webhook_endpoints.c.tenant_id, postgresql_where=text("deleted_at IS NULL"))
+
+webhook_lanes = Table(
+    "webhook_lanes",
+    metadata,
+    id_column(),
+    tenant_column(),
+    Column("endpoint_id", Text, ForeignKey("webhook_endpoints.id")),
+    Column("host", Text, nullable=False),
+    Column("dispatch", Text, nullable=False, server_default=text("'idle'")),
+    Column("due_at", Moment),
+    Column("woken", Boolean, nullable=False, server_default=text("false")),
+    Column("bell_at", Moment),
+    Column("bells", Integer, nullable=False, server_default=text("0")),
+    Column("lease_owner", Text),
+    Column("lease_epoch", Integer, nullable=False, server_default=text("0")),
+    Column("breaker", Text, nullable=False, server_default=text("'closed'")),
+    Column("open_until", Moment),
+    Column("opened", Integer, nullable=False, server_default=text("0")),
+    Column("window_at", Moment),
+    Column("window_ok", Integer, nullable=False, server_default=text("0")),
+    Column("window_failed", Integer, nullable=False, server_default=text("0")),
+    Column("failing_since", Moment),
+    Column("alerted", Integer, nullable=False, server_default=text("0")),
+    Column("latency_ms", Float, nullable=False, server_default=text("0")),
+    CheckConstraint(one_of("dispatch", ("idle", "rung", "held")), name="dispatch_known"),
+    CheckConstraint(one_of("breaker", ("closed", "open")), name="breaker_known"),
+    CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
+    CheckConstraint("(breaker = 'open') = (open_until IS NOT NULL)", name="open_has_end"),
+)
+"""The way to one receiver of one tenant: an endpoint, or a host that jobs name. What is leased to a worker, and what
+fails or is slow as one. `due_at`: when something is to be sent next; null: there is nothing. `woken`: something came
+while a worker held it.
+"""
+Index("ix_webhook_lanes_due", webhook_lanes.c.due_at, postgresql_where=text("dispatch = 'idle'"))
+Index("ix_webhook_lanes_rung", webhook_lanes.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
+Index("ix_webhook_lanes_occupying", webhook_lanes.c.lease_owner, postgresql_where=text("dispatch IN ('rung', 'held')"))
+Index("ix_webhook_lanes_tenant_id", webhook_lanes.c.tenant_id)
 
 MESSAGE_STATES = ("pending", "delivered", "exhausted", "dropped")
 
@@ -43,52 +88,41 @@ messages = Table(
     metadata,
     id_column(),
     tenant_column(),
+    Column("event_id", Text, ForeignKey("feed_events.id"), nullable=False),
+    Column("position", BigInteger, nullable=False),
     Column("endpoint_id", Text, ForeignKey("webhook_endpoints.id")),
+    Column("url", Text),
+    Column("lane_id", Text, ForeignKey("webhook_lanes.id"), nullable=False),
+    Column("delivery_seq", BigInteger),
     Column("job_id", Text),
     Column("seq", Integer),
-    Column("upstream_event_id", Text, ForeignKey("upstream_events.id")),
     Column("type", Text, nullable=False),
-    Column("url", Text),
-    Column("payload", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'pending'")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("round", Integer, nullable=False, server_default=text("0")),
     created_column(),
-    Column("finished_at", Moment),
-    Column("dispatch", Text, nullable=False, server_default=text("'idle'")),
     Column("due_at", Moment, server_default=text("now()")),
-    Column("bell_at", Moment),
-    Column("bells", Integer, nullable=False, server_default=text("0")),
-    Column("lease_owner", Text),
-    Column("lease_epoch", Integer, nullable=False, server_default=text("0")),
-    ForeignKeyConstraint(["job_id", "seq"], ["job_events.job_id", "job_events.seq"]),
+    Column("finished_at", Moment),
     CheckConstraint(one_of("state", MESSAGE_STATES), name="state_known"),
-    CheckConstraint(one_of("dispatch", ("idle", "rung", "held", "done")), name="dispatch_known"),
-    CheckConstraint("(state = 'pending') = (dispatch <> 'done')", name="pending_is_open"),
     CheckConstraint("(state = 'pending') = (finished_at IS NULL)", name="ended_has_time"),
+    CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name="pending_is_due"),
     CheckConstraint("(endpoint_id IS NULL) <> (url IS NULL)", name="endpoint_or_url"),
-    CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
+    CheckConstraint("(endpoint_id IS NULL) = (delivery_seq IS NULL)", name="numbered_for_endpoint"),
     CheckConstraint("(job_id IS NULL) = (seq IS NULL)", name="seq_of_job"),
-    CheckConstraint("(job_id IS NULL) <> (upstream_event_id IS NULL)", name="of_job_or_upstream"),
 )
+"""One event for one receiver. `position` is the event's. `round`: tries since it was last asked for, of `attempts`."""
+Index("uq_messages_event_id_endpoint_id", messages.c.event_id, text("coalesce(endpoint_id, '')"), unique=True)
 Index(
-    "uq_messages_job_id_seq_endpoint_id",
-    messages.c.job_id,
-    messages.c.seq,
-    text("coalesce(endpoint_id, '')"),
-    unique=True,
+    "ix_messages_first_tries",
+    messages.c.lane_id,
+    messages.c.position,
+    postgresql_where=text("state = 'pending' AND attempts = 0"),
 )
-Index(
-    "uq_messages_upstream_event_id_endpoint_id",
-    messages.c.upstream_event_id,
-    messages.c.endpoint_id,
-    unique=True,
-    postgresql_where=text("upstream_event_id IS NOT NULL"),
-)
-Index("ix_messages_due", messages.c.due_at, postgresql_where=text("dispatch = 'idle'"))
-Index("ix_messages_rung", messages.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
-Index("ix_messages_occupying", messages.c.lease_owner, postgresql_where=text("dispatch IN ('rung', 'held')"))
+Index("ix_messages_due", messages.c.lane_id, messages.c.due_at, postgresql_where=text("state = 'pending'"))
+Index("ix_messages_job_id", messages.c.job_id)
 Index("ix_messages_tenant_id_id", messages.c.tenant_id, messages.c.id)
 Index("ix_messages_endpoint_id_id", messages.c.endpoint_id, messages.c.id)
+Index("ix_messages_lane_id", messages.c.lane_id)
 
 webhook_attempts = Table(
     "webhook_attempts",

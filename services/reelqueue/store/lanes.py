@@ -1,0 +1,249 @@
+"""Take a lane, send what is due there, write down what came of it, give it back. Every write names its epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, and_, func, select, text, update
+
+from reelqueue.domain.claims import ClaimLost
+from reelqueue.domain.event_data import disabled_data, failing_data
+from reelqueue.domain.event_types import EndpointEventType
+from reelqueue.domain.lanes import Failing, Health
+from reelqueue.domain.messages import with_delivery_seq
+from reelqueue.domain.outgoing import BATCH, LaneClaim, Outgoing, Try
+from reelqueue.kit.clock import rfc3339
+from reelqueue.kit.sealing import Sealer
+from reelqueue.store.drops import drop_pending
+from reelqueue.store.endpoint_rows import ENDPOINT_COLUMNS, endpoint_from
+from reelqueue.store.engine import Database
+from reelqueue.store.outbox import tell
+from reelqueue.store.sealed import place
+from reelqueue.store.tables import messages, tenants, webhook_endpoints, webhook_lanes
+from reelqueue.store.try_rows import write_tries
+
+_L = webhook_lanes.c
+_E = webhook_endpoints.c
+_HEALTH: Final = tuple(one.name for one in fields(Health))
+
+# First tries in the order of their events, whatever the clocks said; beside them what is to be tried again.
+_DUE = text("""
+WITH first AS (
+    SELECT m.* FROM messages m WHERE m.lane_id = :lane AND m.state = 'pending' AND m.attempts = 0
+    ORDER BY m.position LIMIT :most
+), again AS (
+    SELECT m.* FROM messages m WHERE m.lane_id = :lane AND m.state = 'pending' AND m.attempts > 0 AND m.due_at <= now()
+    ORDER BY m.due_at LIMIT :most - least(:most / 2, (SELECT count(*) FROM first))
+)
+SELECT m.id, m.event_id, m.url, m.delivery_seq, m.type, m.job_id, m.attempts, m.round, e.payload
+FROM (SELECT * FROM first UNION ALL SELECT * FROM again) m JOIN feed_events e ON e.id = m.event_id
+ORDER BY m.attempts > 0, m.position
+""")
+
+_GIVE_BACK = text("""
+UPDATE webhook_lanes l SET dispatch = 'idle', lease_owner = NULL, woken = false,
+    due_at = CASE WHEN l.woken OR n.due_at IS NOT NULL
+                  THEN greatest(CASE WHEN l.woken THEN clock_timestamp() ELSE n.due_at END,
+                                l.open_until, CAST(:not_before AS timestamptz)) END
+FROM (SELECT least(
+    (SELECT min(due_at) FROM messages WHERE lane_id = :lane AND state = 'pending' AND attempts > 0),
+    (SELECT due_at FROM messages WHERE lane_id = :lane AND state = 'pending' AND attempts = 0
+     ORDER BY position LIMIT 1)) AS due_at) n
+WHERE l.id = :lane AND l.lease_epoch = :epoch AND l.lease_owner = :owner
+RETURNING CASE WHEN l.due_at IS NOT NULL THEN pg_notify('rq_work', '') END
+""")
+"""`woken` is of the row as it stands when it is locked: whoever enqueued meanwhile is not overlooked."""
+
+
+class Lanes:
+    """Lanes, for the workers that hold them. Of any number that ring for one, one gets it."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    def claim(self, lane_id: str, worker_id: str) -> LaneClaim | None:
+        """Take a lane whose bell was rung, with what is due there first.
+
+        `None`: not ours to send. It was taken already (a bell rung twice), or nothing is to be sent there: what is left
+        for an endpoint that is deleted or disabled is dropped. A secret that does not open (`SealBroken`) leaves the
+        lane as it was.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(_taking(lane_id, worker_id)).mappings().first()
+            if row is None:
+                return None
+            if row["endpoint_id"] is not None and not row["endpoint_listens"]:
+                drop_pending(connection, messages.c.lane_id == lane_id)
+                _give_back(connection, self._claim_from(row, worker_id))
+                return None
+            claim = self._claim_from(row, worker_id)
+            return replace(claim, due=_due(connection, claim))
+
+    def more(self, claim: LaneClaim) -> tuple[Outgoing, ...]:
+        """What is due now; what was recorded is not among it."""
+        with self._database.statement() as connection:
+            return _due(connection, claim)
+
+    def record(self, claim: LaneClaim, tries: Sequence[Try], health: Health, *, news: Failing | None = None) -> None:
+        """Write down tries and how the receiver fares, all or nothing. Raises `ClaimLost`: then nothing was written.
+
+        `news`: the tenant is told of it.
+        """
+        with self._database.transaction() as connection:
+            self._held(connection, claim, health)
+            write_tries(connection, claim.lane_id, tries)
+            if news is not None:
+                _tell_failing(connection, claim, news)
+
+    def finish(
+        self,
+        claim: LaneClaim,
+        tries: Sequence[Try],
+        health: Health,
+        *,
+        news: Failing | None = None,
+        not_before: datetime | None = None,
+    ) -> None:
+        """`record`, and give the lane back: it is due when its next message is, but `not_before`."""
+        with self._database.transaction() as connection:
+            self._held(connection, claim, health)
+            write_tries(connection, claim.lane_id, tries)
+            if news is not None:
+                _tell_failing(connection, claim, news)
+            _give_back(connection, claim, not_before)
+
+    def let_go(self, lane_id: str, worker_id: str) -> bool:
+        """Give back a lane that a live worker holds without knowing it: the answer to its claim was lost.
+
+        False: the worker does not hold it.
+        """
+        statement = (
+            update(webhook_lanes)
+            .where(_L.id == lane_id, _L.dispatch == "held", _L.lease_owner == worker_id)
+            .values(dispatch="idle", lease_owner=None, lease_epoch=_L.lease_epoch + 1, due_at=func.now())
+        )
+        with self._database.statement() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def disable(self, claim: LaneClaim, tries: Sequence[Try], health: Health, *, reason: str) -> None:
+        """Write down the tries and send nothing there any more; its owner is told. Raises `ClaimLost`.
+
+        What is pending is dropped; it can be asked for again once the endpoint is enabled.
+        """
+        with self._database.transaction() as connection:
+            # The endpoint first, as where it is deleted: two who lock in one order cannot lock each other out.
+            disabled = (
+                update(webhook_endpoints)
+                .where(_E.tenant_id == claim.tenant_id, _E.id == claim.endpoint_id, _E.state == "enabled")
+                .values(state="disabled", disabled_reason=reason)
+                .returning(*ENDPOINT_COLUMNS, func.now().label("moment"))
+            )
+            row = connection.execute(disabled).mappings().first()
+            self._held(connection, claim, health)
+            write_tries(connection, claim.lane_id, tries)
+            drop_pending(connection, messages.c.tenant_id == claim.tenant_id, messages.c.lane_id == claim.lane_id)
+            if row is not None:
+                data = disabled_data(endpoint_from(row), reason=reason, failing_since=health.failing_since)
+                tell(connection, [claim.tenant_id], EndpointEventType.DISABLED, row["moment"], data)
+            _give_back(connection, claim)
+
+    def _held(self, connection: Connection, claim: LaneClaim, health: Health) -> None:
+        mine = (_L.id == claim.lane_id, _L.lease_epoch == claim.epoch, _L.lease_owner == claim.worker_id)
+        values = {name: getattr(health, name) for name in _HEALTH}
+        if (
+            connection.execute(update(webhook_lanes).where(*mine).values(**values, breaker=health.breaker)).rowcount
+            != 1
+        ):
+            raise ClaimLost(claim.lane_id)
+
+    def _claim_from(self, row: RowMapping, worker_id: str) -> LaneClaim:
+        tenant_id, endpoint_id = row["tenant_id"], row["endpoint_id"]
+        if endpoint_id is None:
+            sealed, aad = row["tenant_secret"], place(tenants.c.webhook_secret, tenant_id=tenant_id, row_id=tenant_id)
+        else:
+            sealed, aad = row["endpoint_secret"], place(_E.secret, tenant_id=tenant_id, row_id=endpoint_id)
+        return LaneClaim(
+            lane_id=row["id"],
+            tenant_id=tenant_id,
+            endpoint_id=endpoint_id,
+            worker_id=worker_id,
+            url=row["endpoint_url"],
+            epoch=row["lease_epoch"],
+            now=row["moment"],
+            health=Health(**{name: row[name] for name in _HEALTH}),
+            secrets=(self._sealer.open(sealed, aad=aad).decode(),),
+            max_in_flight=row["max_in_flight"],
+            rate_per_minute=row["rate_per_minute"],
+        )
+
+
+def _taking(lane_id: str, worker_id: str) -> Any:
+    taken = (
+        update(webhook_lanes)
+        .where(_L.id == lane_id, _L.dispatch == "rung")
+        .values(
+            dispatch="held",
+            lease_owner=worker_id,
+            lease_epoch=_L.lease_epoch + 1,
+            woken=False,
+            bells=0,
+            bell_at=None,
+        )
+        .returning(*_L)
+        .cte("taken")
+    )
+    lane = taken.c
+    return select(
+        *lane,
+        func.now().label("moment"),
+        tenants.c.webhook_secret.label("tenant_secret"),
+        _E.url.label("endpoint_url"),
+        _E.secret.label("endpoint_secret"),
+        _E.max_in_flight,
+        _E.rate_per_minute,
+        func.coalesce(and_(_E.state == "enabled", _E.deleted_at.is_(None)), False).label("endpoint_listens"),
+    ).select_from(
+        taken.join(tenants, tenants.c.id == lane.tenant_id).outerjoin(
+            webhook_endpoints, and_(_E.id == lane.endpoint_id, _E.tenant_id == lane.tenant_id)
+        )
+    )
+
+
+def _due(connection: Connection, claim: LaneClaim) -> tuple[Outgoing, ...]:
+    """A receiver that is left alone gets one message, to see whether it answers again."""
+    rows = connection.execute(_DUE, {"lane": claim.lane_id, "most": BATCH}).all()
+    found = tuple(
+        Outgoing(
+            id=row.id,
+            event_id=row.event_id,
+            url=claim.url or row.url,
+            payload=with_delivery_seq(row.payload, row.delivery_seq),
+            type=row.type,
+            job_id=row.job_id,
+            attempts=row.attempts,
+            round=row.round,
+        )
+        for row in rows
+    )
+    return found if claim.health.open_until is None else found[:1]
+
+
+def _give_back(connection: Connection, claim: LaneClaim, not_before: datetime | None = None) -> None:
+    given = {"lane": claim.lane_id, "epoch": claim.epoch, "owner": claim.worker_id}
+    connection.execute(_GIVE_BACK, {**given, "not_before": None if not_before is None else rfc3339(not_before)})
+
+
+def _tell_failing(connection: Connection, claim: LaneClaim, news: Failing) -> None:
+    found = select(*ENDPOINT_COLUMNS, func.now().label("moment")).where(
+        _E.tenant_id == claim.tenant_id, _E.id == claim.endpoint_id, _E.state == "enabled"
+    )
+    row = connection.execute(found).mappings().first()
+    if row is not None:
+        data = failing_data(
+            endpoint_from(row), percent=news.percent, failing_since=news.since, disabled_at=news.ends_at
+        )
+        tell(connection, [claim.tenant_id], EndpointEventType.FAILING, row["moment"], data)
