@@ -24,7 +24,10 @@ from fixtures.eventually import wait_until
 pytestmark = pytest.mark.timeout(300)
 
 OURS = ("worker-stream", "worker-step", "worker-webhook", "dispatcher", "gateway")
-TRIES = "SELECT a.* FROM webhook_attempts a JOIN messages m ON m.id = a.message_id WHERE m.job_id = %s ORDER BY attempt"
+TRIES = """
+SELECT a.*, m.event_id FROM webhook_attempts a JOIN messages m ON m.id = a.message_id
+WHERE m.job_id = %s ORDER BY attempt
+"""
 SLOTS_S = (5.0, 300.0, 1_800.0)
 """The waits before the second, third and fourth try, at speed 1."""
 
@@ -85,8 +88,10 @@ def incident(stack: LiveStack, customers: Customers, photo: File) -> Iterator[In
         replayed = customer.post(instruction=create(f"{marker}-accepted"), headers={"Idempotency-Key": marker})
         send("afterwards")
         jobs = {name: customer.finished(job_id, timeout=90) for name, job_id in sent.items()}
-        done = "SELECT 1 FROM messages WHERE job_id = ANY (%s) AND state = 'pending'"
-        wait_until(lambda: not stack.sql(done, list(sent.values())), 60, interval=0.2)
+        ids = list(sent.values())
+        untold = "SELECT 1 FROM feed_events WHERE job_id = ANY (%s) AND seq IS NULL"
+        unsent = "SELECT 1 FROM messages WHERE job_id = ANY (%s) AND state = 'pending'"
+        wait_until(lambda: not stack.sql(untold, ids) and not stack.sql(unsent, ids), 60, interval=0.2)
         yield Incident(
             customer=customer,
             marker=marker,
@@ -159,7 +164,7 @@ def test_a_receiver_that_was_down_for_three_tries_gets_the_fourth(
         assert (later["started_at"] - earlier["started_at"]).total_seconds() >= 0.8 * slot / stack.speed
     hooks = incident.hooks[name]
     assert len(hooks) == (1 if name == "refused" else 4)
-    assert {hook.id for hook in hooks} == {tries[0]["message_id"]}
+    assert {hook.id for hook in hooks} == {tries[0]["event_id"]}
     assert len({hook.body for hook in hooks}) == 1
     assert [hook.timestamp for hook in hooks] == sorted(hook.timestamp for hook in hooks)
     assert hooks[-1].timestamp > incident_start(tries)

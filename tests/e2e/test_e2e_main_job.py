@@ -65,9 +65,9 @@ def test_pictures_become_a_playable_video_and_a_verified_webhook(
     assert verified["type"] == "job.succeeded"
     assert verified["data"]["job"] == job
     assert verified["data"]["seq"] == len(customer.events(job["id"]))
-    delivered = "SELECT id, state, attempts FROM messages WHERE job_id = %s"
+    delivered = "SELECT event_id, state, attempts FROM messages WHERE job_id = %s"
     message = eventually(lambda: [row for row in stack.sql(delivered, job["id"]) if row["state"] == "delivered"])
-    assert message == [{"id": hook.id, "state": "delivered", "attempts": 1}]
+    assert message == [{"event_id": hook.id, "state": "delivered", "attempts": 1}]
 
     # The ledger: one of everything, each with who we are, no token where it does not belong.
     seen = twin.seen(marker, "sessions", "uploads", "renders", "charges")

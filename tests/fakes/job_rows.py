@@ -15,7 +15,9 @@ from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.ids import new_id
 from reelqueue.store.claims import Claims
 from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.sequencer import Sequencer
 from reelqueue.store.tables import (
+    feed_events,
     job_events,
     job_inputs,
     jobs,
@@ -167,8 +169,22 @@ class JobRows:
         with self.database.statement() as connection:
             return [tuple(row) for row in connection.execute(statement.order_by(job_events.c.seq))]
 
+    def told(self, job_id: str) -> list[dict[str, Any]]:
+        """What stands in the feed of a job, in its order."""
+        statement = select(feed_events).where(feed_events.c.job_id == job_id).order_by(feed_events.c.job_seq)
+        with self.database.statement() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
     def messages(self, job_id: str) -> list[dict[str, Any]]:
-        statement = select(messages).where(messages.c.job_id == job_id).order_by(messages.c.seq, messages.c.id)
+        """What is sent of a job, with the body as the feed has it, once everything is numbered."""
+        while Sequencer(self.database.as_service()).run_once():
+            pass
+        statement = (
+            select(messages, feed_events.c.payload)
+            .join(feed_events, feed_events.c.id == messages.c.event_id)
+            .where(messages.c.job_id == job_id)
+            .order_by(messages.c.seq, messages.c.id)
+        )
         with self.database.statement() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 

@@ -8,7 +8,8 @@ from sqlalchemy import func, insert, select, update
 
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
-from reelqueue.store.tables import job_events, job_inputs, jobs, messages
+from reelqueue.store.sending import Wanted, enqueue
+from reelqueue.store.tables import feed_events, job_events, job_inputs, jobs, messages, webhook_lanes
 
 
 class Rows:
@@ -33,43 +34,48 @@ class Rows:
                 )
         return job_id
 
+    def told(self, tenant_id: str, *, payload: str = '{"type":"job.queued","data":{}}') -> tuple[str, int, str]:
+        """An event of a job of its own, as its change wrote it: its id, its position, and the job. Not numbered."""
+        job_id, event_id = self.job(tenant_id), new_id("event")
+        row = {"id": event_id, "tenant_id": tenant_id, "type": "job.queued", "job_id": job_id, "job_seq": 1}
+        with self.database.transaction() as connection:
+            told = insert(feed_events).values(**row, payload=payload, sample=True).returning(feed_events.c.position)
+            return event_id, connection.execute(told).scalar_one(), job_id
+
     def message(
         self,
         tenant_id: str,
         *,
         endpoint_id: str | None = None,
         url: str | None = None,
-        dispatch: str = "rung",
-        payload: str = "{}",
+        rung: bool = True,
+        payload: str = '{"type":"job.queued","data":{}}',
     ) -> str:
-        """A message about a job of its own, whose bell is out (`rung`) unless said otherwise (`idle`)."""
-        job_id, message_id = self.job(tenant_id), new_id("message")
+        """A message about a job of its own, in a lane whose bell is out unless said otherwise."""
+        event_id, position, job_id = self.told(tenant_id, payload=payload)
+        wanted = Wanted(
+            event_id=event_id,
+            tenant_id=tenant_id,
+            position=position,
+            endpoint_id=endpoint_id,
+            url=url or "https://endpoint.example/",
+            type="job.queued",
+            job_id=job_id,
+            seq=1,
+        )
         with self.database.transaction() as connection:
-            connection.execute(
-                insert(messages).values(
-                    id=message_id,
-                    tenant_id=tenant_id,
-                    endpoint_id=endpoint_id,
-                    job_id=job_id,
-                    seq=1,
-                    type="job.queued",
-                    url=url,
-                    payload=payload,
-                    dispatch=dispatch,
-                    bell_at=func.now() if dispatch == "rung" else None,
-                    bells=1 if dispatch == "rung" else 0,
-                )
-            )
+            [message_id] = enqueue(connection, [wanted])
+        if rung:
+            self.ring(self.lane(message_id))
         return message_id
 
-    def ring(self, message_id: str) -> None:
-        """Take the message from whoever holds it and ring its bell, as a sweep and a dispatcher would, or a retry."""
-        with self.database.statement() as connection:
-            connection.execute(
-                update(messages)
-                .where(messages.c.id == message_id, messages.c.state == "pending")
-                .values(dispatch="rung", lease_owner=None, bell_at=func.now(), bells=1)
-            )
+    def lane(self, message_id: str) -> str:
+        """The lane that a message goes by."""
+        return str(self.read(messages, message_id)["lane_id"])
+
+    def ring(self, lane_id: str) -> None:
+        """Take the lane from whoever holds it and ring its bell, as a sweep and a dispatcher would, or a retry."""
+        self.write(webhook_lanes, lane_id, dispatch="rung", lease_owner=None, bell_at=func.now(), bells=1)
 
     def read(self, table: Any, row_id: str) -> dict[str, Any]:
         """A row as it is now."""

@@ -122,12 +122,22 @@ def _rows(made: Whole, on_token: str) -> Iterator[tuple[str, list[dict[str, Any]
             for one in jobs.values()
         ],
     )
-    sent = {"job_id": jobs["ended"], "seq": 1, "type": "job.queued", "payload": word}
+    event, told = new_id("event"), {"job_id": jobs["ended"], "type": "job.queued"}
+    yield (
+        "feed_events",
+        [{"id": event, "seq": 1, "job_seq": 1, "metadata": {"k": word}, "url": word, "payload": word, **told}],
+    )
+    yield "feeds", [{"last_seq": 1}]
+    yield (
+        "webhook_lanes",
+        [{"id": endpoint, "endpoint_id": endpoint, "host": word}, {"id": f"{made.tenant}/x", "host": word}],
+    )
+    sent = {"event_id": event, "position": 1, "seq": 1, **told}
     yield (
         "messages",
         [
-            {"id": message, "endpoint_id": endpoint, **sent},
-            {"id": new_id("message"), "url": f"http://{word}/", **sent},
+            {"id": message, "endpoint_id": endpoint, "lane_id": endpoint, "delivery_seq": 1, **sent},
+            {"id": new_id("message"), "url": f"http://{word}/", "lane_id": f"{made.tenant}/x", **sent},
         ],
     )
     yield (

@@ -78,7 +78,7 @@ class Lanes:
                 return None
             if row["endpoint_id"] is not None and not row["endpoint_listens"]:
                 drop_pending(connection, messages.c.lane_id == lane_id)
-                _give_back(connection, self._claim_from(row, worker_id))
+                _give_back(connection, lane_id, row["lease_epoch"], worker_id)
                 return None
             claim = self._claim_from(row, worker_id)
             return replace(claim, due=_due(connection, claim))
@@ -114,7 +114,7 @@ class Lanes:
             write_tries(connection, claim.lane_id, tries)
             if news is not None:
                 _tell_failing(connection, claim, news)
-            _give_back(connection, claim, not_before)
+            _give_back(connection, claim.lane_id, claim.epoch, claim.worker_id, not_before)
 
     def let_go(self, lane_id: str, worker_id: str) -> bool:
         """Give back a lane that a live worker holds without knowing it: the answer to its claim was lost.
@@ -149,7 +149,7 @@ class Lanes:
             if row is not None:
                 data = disabled_data(endpoint_from(row), reason=reason, failing_since=health.failing_since)
                 tell(connection, [claim.tenant_id], EndpointEventType.DISABLED, row["moment"], data)
-            _give_back(connection, claim)
+            _give_back(connection, claim.lane_id, claim.epoch, claim.worker_id)
 
     def _held(self, connection: Connection, claim: LaneClaim, health: Health) -> None:
         mine = (_L.id == claim.lane_id, _L.lease_epoch == claim.epoch, _L.lease_owner == claim.worker_id)
@@ -232,8 +232,10 @@ def _due(connection: Connection, claim: LaneClaim) -> tuple[Outgoing, ...]:
     return found if claim.health.open_until is None else found[:1]
 
 
-def _give_back(connection: Connection, claim: LaneClaim, not_before: datetime | None = None) -> None:
-    given = {"lane": claim.lane_id, "epoch": claim.epoch, "owner": claim.worker_id}
+def _give_back(
+    connection: Connection, lane_id: str, epoch: int, owner: str, not_before: datetime | None = None
+) -> None:
+    given = {"lane": lane_id, "epoch": epoch, "owner": owner}
     connection.execute(_GIVE_BACK, {**given, "not_before": None if not_before is None else rfc3339(not_before)})
 
 

@@ -17,7 +17,7 @@ from fakes.rawhttp import RawServer, always
 from reelqueue.domain.jobs import Status
 from reelqueue.gateway.schemas.documents import Job
 from reelqueue.gateway.schemas.project_documents import Batch, BatchList
-from reelqueue.store.tables import assets, batches, job_events, jobs, messages
+from reelqueue.store.tables import assets, batches, feed_events, job_events, jobs
 
 ERROR = {"code": "x", "message": "x", "blame": "upstream", "retryable": False, "spent": None, "fix": "x"}
 
@@ -222,16 +222,16 @@ def test_the_last_job_to_end_tells_of_the_end_once(tenant: TenantClient, gateway
                 job_events.c.type == "batch.completed", job_events.c.tenant_id == tenant.tenant_id
             )
         ).all()
-        sent = connection.execute(
-            select(messages.c.payload, messages.c.url).where(
-                messages.c.type == "batch.completed", messages.c.tenant_id == tenant.tenant_id
+        [fed] = connection.execute(
+            select(feed_events.c.payload, feed_events.c.url).where(
+                feed_events.c.type == "batch.completed", feed_events.c.tenant_id == tenant.tenant_id
             )
         ).all()
         last_seq = connection.execute(select(jobs.c.event_seq).where(jobs.c.id == told[0].job_id)).scalar_one()
     [event] = told
     assert (event.seq, event.data["batch"]) == (last_seq, done)
-    assert sorted(message.url or "" for message in sent) == ["", "http://127.0.0.1:9/batch"]
-    body = json.loads(sent[0].payload)
+    assert fed.url == "http://127.0.0.1:9/batch"
+    body = json.loads(fed.payload)
     assert (body["type"], body["data"]["batch"]["id"], body["data"]["seq"]) == (
         "batch.completed",
         batch["id"],

@@ -12,7 +12,8 @@ from reelqueue.domain.breakers import CALLS, Phase
 from reelqueue.domain.jobs import Status, WaitingReason
 from reelqueue.errors import NotSent, UpstreamProtocolError, UpstreamUnavailable
 from reelqueue.kit.ids import new_id
-from reelqueue.store.tables import breakers, messages, upstream_events, webhook_endpoints
+from reelqueue.store.sequencer import Sequencer
+from reelqueue.store.tables import breakers, feed_events, messages, webhook_endpoints
 
 MANY, FEW = 20, 4
 PATIENCE_S = 120
@@ -27,11 +28,14 @@ def listen(plant, *patterns):
 
 
 def told(plant, endpoint_id):
+    while Sequencer(plant.database).run_once():
+        pass
     with plant.database.statement() as connection:
         found = connection.execute(
-            select(messages.c.type, messages.c.payload)
-            .where(messages.c.endpoint_id == endpoint_id, messages.c.upstream_event_id.is_not(None))
-            .order_by(messages.c.created_at)
+            select(messages.c.type, feed_events.c.payload)
+            .join(feed_events, feed_events.c.id == messages.c.event_id)
+            .where(messages.c.endpoint_id == endpoint_id, messages.c.job_id.is_(None))
+            .order_by(messages.c.position)
         ).all()
     return [(row.type, json.loads(row.payload)["data"]["phase"]) for row in found]
 
@@ -207,5 +211,8 @@ def test_who_did_not_ask_is_told_nothing(plant):
     assert [told(plant, one) for one in others] == [[], []]
     assert told(plant, everything) == [("upstream.degraded", "poll")]
     with plant.database.statement() as connection:
-        [event] = connection.execute(select(upstream_events)).mappings()
-    assert (event["phase"], event["reason"]) == ("poll", "operator")
+        [payload] = connection.execute(
+            select(feed_events.c.payload).where(feed_events.c.type == "upstream.degraded")
+        ).scalars()
+    data = json.loads(payload)["data"]
+    assert (data["phase"], data["reason"]) == ("poll", "operator")

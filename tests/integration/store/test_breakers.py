@@ -13,7 +13,8 @@ from reelqueue.domain.jobs import Status
 from reelqueue.store.breakers import Breakers
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
-from reelqueue.store.tables import breakers, messages, upstream_events
+from reelqueue.store.sequencer import Sequencer
+from reelqueue.store.tables import breakers, feed_events, messages
 
 POLICY = BreakerPolicy(probe_base_s=0.001, probe_cap_s=0.001)
 ONE = Phase.SESSION
@@ -49,7 +50,7 @@ def set_row(database, **values):
 
 def events(database):
     with database.statement() as connection:
-        return connection.execute(select(upstream_events.c.type).order_by(upstream_events.c.created_at)).scalars().all()
+        return connection.execute(select(feed_events.c.type).order_by(feed_events.c.position)).scalars().all()
 
 
 AGO = func.now() - timedelta(seconds=1)
@@ -120,17 +121,25 @@ def test_a_breaker_that_flaps_is_told_of_once_and_again_after_a_while(store, dat
     assert events(database) == ["upstream.degraded", "upstream.recovered", "upstream.degraded"]
 
 
-def test_a_message_goes_to_whoever_of_any_tenant_listens(store, database, sealer, board):
+def test_every_tenant_is_told_and_whoever_listens_gets_a_message(store, database, sealer, board):
     endpoints = Endpoints(database, sealer)
-    tenants = [board.tenant("one"), board.tenant("two")]
+    tenants = [board.tenant(name) for name in ("one", "two", "three")]
     wanted = {"url": "https://x.example/", "event_types": ("upstream.*",), "description": None}
-    ids = {endpoints.create(one, **wanted)[0].id for one in tenants}
+    ids = {endpoints.create(one, **wanted)[0].id for one in tenants[:2]}
     fail(store)
     with database.statement() as connection:
+        told = connection.execute(select(feed_events)).mappings().all()
+    assert {(row["tenant_id"], row["type"], row["job_id"]) for row in told} == {
+        (one, "upstream.degraded", None) for one in tenants
+    }
+    assert len({row["id"] for row in told}) == 3
+    Sequencer(database).run_once()
+    with database.statement() as connection:
         rows = connection.execute(select(messages)).mappings().all()
-    assert {(row["tenant_id"], row["type"]) for row in rows} == {(one, "upstream.degraded") for one in tenants}
+    assert {(row["tenant_id"], row["type"], row["delivery_seq"]) for row in rows} == {
+        (one, "upstream.degraded", 1) for one in tenants[:2]
+    }
     assert {row["endpoint_id"] for row in rows} == ids
-    assert {(row["job_id"], row["seq"], row["dispatch"]) for row in rows} == {(None, None, "idle")}
 
 
 def test_how_many_jobs_may_begin(store, board):

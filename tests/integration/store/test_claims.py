@@ -428,14 +428,15 @@ def test_the_row_the_event_and_the_messages_are_written_together_or_not_at_all(c
     with pytest.raises(IntegrityError):
         claims.apply(claim, moved(Status.RENDERING, Status.SAVING))
     assert board.read(claim.job.id) == before
-    assert board.messages(claim.job.id) == []
+    assert board.told(claim.job.id) == []
     with database.statement() as connection:
         connection.execute(delete(job_events).where(job_events.c.id == in_the_way["id"]))
     claims.apply(claim, moved(Status.RENDERING, Status.SAVING))
     [message] = board.messages(claim.job.id)
     body = json.loads(message["payload"])
     assert (body["type"], body["data"]["seq"], body["data"]["job"]["status"]) == ("job.saving", 2, "saving")
-    assert message["created_at"] == board.read(claim.job.id)["due_at"]
+    [told] = board.told(claim.job.id)
+    assert told["created_at"] == board.read(claim.job.id)["due_at"]
 
 
 class _Plain:

@@ -14,9 +14,10 @@ from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
 from reelqueue.store import admission, continuing
 from reelqueue.store.claims import Claims
+from reelqueue.store.continuing import LANES_OF_A_HOST
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import jobs, messages, tenants
+from reelqueue.store.tables import jobs, tenants, webhook_lanes
 
 AGO = func.now() - timedelta(seconds=1)
 ERROR = JobError(code="c", message="m", blame="upstream", retryable=False, spent=None, fix="f")
@@ -313,14 +314,13 @@ def test_a_bell_is_rung_again_later_and_later(board, dispatch, bells, after_s):
     assert dispatch.redial(50) == []
 
 
-def test_messages_are_rung_again_too(board, dispatch, rows, database):
+def test_lanes_are_rung_again_too(board, dispatch, rows, database):
     tenant = board.tenant("one")
-    message = rows.message(tenant, url="https://x.example/")
-    with database.statement() as connection:
-        connection.execute(update(messages).values(bell_at=func.now() - timedelta(seconds=6)))
+    lane = rows.lane(rows.message(tenant, url="https://x.example/"))
+    rows.write(webhook_lanes, lane, bell_at=func.now() - timedelta(seconds=6))
     [bell] = dispatch.redial(50)
-    assert (bell.id, bell.queue) == (message, Queue.WEBHOOK)
-    assert rows.read(messages, message)["bells"] == 2
+    assert (bell.id, bell.queue) == (lane, Queue.WEBHOOK)
+    assert rows.read(webhook_lanes, lane)["bells"] == 2
 
 
 def test_a_claim_silences_the_bell(board, dispatch, database):
@@ -330,16 +330,59 @@ def test_a_claim_silences_the_bell(board, dispatch, database):
     assert board.read(job_id)["bells"] == 0
 
 
-# --- messages ---------------------------------------------------------------------------------------------------------
+# --- lanes ------------------------------------------------------------------------------------------------------------
 
 
-def test_messages_that_are_due_are_rung(board, dispatch, rows, database):
+def lane(rows, tenant, host, **values):
+    found = rows.lane(rows.message(tenant, url=f"https://{host}/", rung=False))
+    rows.write(webhook_lanes, found, **values)
+    return found
+
+
+def test_lanes_that_are_due_are_rung(board, dispatch, rows):
     tenant = board.tenant("one")
-    due = rows.message(tenant, url="https://x.example/", dispatch="idle")
-    later = rows.message(tenant, url="https://x.example/", dispatch="idle")
-    rows.write(messages, later, due_at=func.now() + timedelta(hours=1))
+    due = lane(rows, tenant, "due.example")
+    lane(rows, tenant, "later.example", due_at=func.now() + timedelta(hours=1))
+    lane(rows, tenant, "empty.example", due_at=None)
     assert [(bell.id, bell.queue) for bell in dispatch.mark_due(Queue.WEBHOOK, 10)] == [(due, Queue.WEBHOOK)]
     assert dispatch.mark_due(Queue.WEBHOOK, 10) == []
+
+
+def test_who_has_the_least_under_way_comes_first(board, dispatch, rows):
+    """Not who is due the longest: a tenant with many receivers would keep the others waiting."""
+    board.worker("webhook", capacity=100)
+    many, one = board.tenant("many"), board.tenant("one")
+    hosts = [lane(rows, many, f"h{n}.example", due_at=func.now() - timedelta(hours=1)) for n in range(6)]
+    rows.write(webhook_lanes, hosts[0], dispatch="rung", bell_at=func.now())
+    alone = lane(rows, one, "alone.example", due_at=func.now() - timedelta(seconds=1))
+    assert [bell.id for bell in dispatch.mark_due(Queue.WEBHOOK, 1)] == [alone]
+    assert {bell.id for bell in dispatch.mark_due(Queue.WEBHOOK, 10)} == set(hosts[1:])
+
+
+def test_slow_receivers_share_half_of_the_room(board, dispatch, rows):
+    board.worker("webhook", capacity=8)
+    tenant, other = board.tenant("slow"), board.tenant("other")
+    slow = [lane(rows, tenant, f"s{n}.example", latency_ms=14_000.0) for n in range(10)]
+    prompt = [lane(rows, other, f"p{n}.example") for n in range(3)]
+    rung = {bell.id for bell in dispatch.mark_due(Queue.WEBHOOK, 8)}
+    assert rung >= set(prompt)
+    assert len(rung & set(slow)) == 4
+    assert dispatch.mark_due(Queue.WEBHOOK, 8) == []
+
+
+def test_one_slow_receiver_is_tried_however_little_room_there_is(board, dispatch, rows):
+    board.worker("webhook", capacity=1)
+    slow = lane(rows, board.tenant("slow"), "s.example", latency_ms=14_000.0)
+    assert [bell.id for bell in dispatch.mark_due(Queue.WEBHOOK, 8)] == [slow]
+
+
+def test_one_host_gets_so_many_at_once_and_no_more_whoever_they_are_of(board, dispatch, rows):
+    board.worker("webhook", capacity=100)
+    tenants = [board.tenant(f"t{n}") for n in range(LANES_OF_A_HOST + 3)]
+    for tenant in tenants:
+        lane(rows, tenant, "same.example")
+    assert len(dispatch.mark_due(Queue.WEBHOOK, 100)) == LANES_OF_A_HOST
+    assert dispatch.mark_due(Queue.WEBHOOK, 100) == []
 
 
 # --- room -------------------------------------------------------------------------------------------------------------
@@ -381,7 +424,7 @@ def test_the_next_due_time_is_the_first_of_all(board, dispatch, rows):
     for seconds, make in (
         (900, lambda due: waiting(board, tenant, Status.INSTRUCTING, due_at=due)),
         (600, lambda due: waiting(board, tenant, due_at=due)),
-        (300, lambda due: rows.write(messages, rows.message(tenant, url="https://x", dispatch="idle"), due_at=due)),
+        (300, lambda due: lane(rows, tenant, "x.example", due_at=due)),
         (-300, lambda due: waiting(board, tenant, due_at=due)),
     ):
         make(func.now() + timedelta(seconds=seconds))

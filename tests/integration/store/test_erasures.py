@@ -213,7 +213,7 @@ def test_what_nobody_works_on_ends_at_once_and_the_rest_is_waited_for(
     claim = board.held(tenant, board.worker())
     asked = board.job(tenant, Status.REQUIRES_INPUT)
     queued = board.job(tenant)
-    message = Rows(database).message(tenant, url="http://127.0.0.1:9/", dispatch="idle")
+    message = Rows(database).message(tenant, url="http://127.0.0.1:9/", rung=False)
     store.begin(tenant)
     for _ in range(3):
         long_ago(database, tenant)

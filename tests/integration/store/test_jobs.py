@@ -135,7 +135,7 @@ def test_a_job_that_nobody_works_on_and_that_asked_nobody_anything_ends_at_once(
     row = board.read(job_id)
     assert (row["dispatch"], row["due_at"], row["bell_at"], row["lease_epoch"]) == ("done", None, None, 1)
     assert board.events(job_id) == [(1, "job.queued"), (2, "job.canceled")]
-    assert [message["type"] for message in board.messages(job_id)] == ["job.canceled"]
+    assert [(one["type"], one["url"]) for one in board.told(job_id)] == [("job.canceled", "https://own.example/")]
 
 
 @pytest.mark.parametrize("status", [Status.UPLOADING, Status.INSTRUCTING, Status.RENDERING, Status.SAVING])

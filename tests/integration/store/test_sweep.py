@@ -13,11 +13,11 @@ from reelqueue.domain.turns import TurnState
 from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED
 from reelqueue.store.claims import Claims
-from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.lanes import Lanes
 from reelqueue.store.sweep import Sweep
-from reelqueue.store.tables import messages, workers
+from reelqueue.store.tables import webhook_lanes, workers
 from reelqueue.store.turns import Turns
 from reelqueue.store.workers import Workers
 
@@ -139,12 +139,11 @@ def test_a_heartbeat_that_meets_a_takeover_leaves_no_job_with_two_owners(
                 claims.apply(claim, ON)
 
 
-def test_messages_of_dead_workers_are_taken_over_too(rows, sweep, tenant, sealer, database):
-    message = rows.message(tenant, url="https://x.example/")
-    deliveries = Deliveries(database, sealer)
-    claim = deliveries.claim(message, "wrk_dead")
+def test_lanes_of_dead_workers_are_taken_over_too(rows, sweep, tenant, sealer, database):
+    lane = rows.lane(rows.message(tenant, url="https://x.example/"))
+    claim = Lanes(database, sealer).claim(lane, "wrk_dead")
     assert sweep.take_over() == 1
-    row = rows.read(messages, message)
+    row = rows.read(webhook_lanes, lane)
     assert (row["dispatch"], row["lease_owner"], row["lease_epoch"]) == ("idle", None, claim.epoch + 1)
 
 
@@ -219,8 +218,8 @@ def test_two_sweeps_end_a_job_once(board, tenant, make_database, at_once):
 def test_the_end_is_told_like_any_other(board, sweep, tenant):
     job_id = board.job(tenant, finish_by=PAST, webhook_url="https://own.example/")
     sweep.fail_overdue()
-    [message] = board.messages(job_id)
-    assert (message["type"], message["url"], message["seq"]) == ("job.failed", "https://own.example/", 2)
+    told = board.told(job_id)[-1]
+    assert (told["type"], told["url"], told["job_seq"]) == ("job.failed", "https://own.example/", 2)
 
 
 # --- the database's clock decides -------------------------------------------------------------------------------------
@@ -237,13 +236,12 @@ def test_a_lease_ends_by_the_databases_clock(board, sweep, tenant, database):
 # --- what a live worker gives back ------------------------------------------------------------------------------------
 
 
-def test_a_message_whose_claim_was_not_answered_is_given_back(rows, tenant, sealer, database):
-    message = rows.message(tenant, url="https://x.example/")
-    deliveries = Deliveries(database, sealer)
-    claim = deliveries.claim(message, "wrk_one")
-    assert not deliveries.let_go(message, "wrk_two")
-    assert deliveries.let_go(message, "wrk_one")
-    row = rows.read(messages, message)
+def test_a_lane_whose_claim_was_not_answered_is_given_back(rows, tenant, sealer, database):
+    lane, lanes = rows.lane(rows.message(tenant, url="https://x.example/")), Lanes(database, sealer)
+    claim = lanes.claim(lane, "wrk_one")
+    assert not lanes.let_go(lane, "wrk_two")
+    assert lanes.let_go(lane, "wrk_one")
+    row = rows.read(webhook_lanes, lane)
     assert (row["dispatch"], row["lease_owner"], row["lease_epoch"]) == ("idle", None, claim.epoch + 1)
-    assert [bell.id for bell in Dispatch(database).mark_due(Queue.WEBHOOK, 10)] == [message]
-    assert not deliveries.let_go(message, "wrk_one")
+    assert [bell.id for bell in Dispatch(database).mark_due(Queue.WEBHOOK, 10)] == [lane]
+    assert not lanes.let_go(lane, "wrk_one")

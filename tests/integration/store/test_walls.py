@@ -41,7 +41,6 @@ OPEN = {
     "alembic_version": "the database's revision; the service reads it and never writes it",
     "breakers": "the upstream's phases, of no tenant; of jobs it holds ids alone",
     "scheduler": "one row of figures that tenants are compared with; it names none",
-    "upstream_events": "what became of the upstream as a whole, told to all",
     "workers": "processes of ours; no tenant's data",
 }
 """Tables that no wall stands around, and why."""

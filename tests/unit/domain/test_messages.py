@@ -17,7 +17,7 @@ from reelqueue.domain.jobs import (
     Waiting,
     WaitingReason,
 )
-from reelqueue.domain.messages import messages_for, webhook_payload
+from reelqueue.domain.messages import own_url, webhook_payload, with_delivery_seq
 from reelqueue.domain.repairs import Measure, Repair
 
 OWN_URL = "https://hooks.example/own?key=canary"
@@ -27,29 +27,38 @@ def event(kind=EventType.SUCCEEDED, **data):
     return JobEvent(id="evt_1", job_id="job_1", tenant_id="ten_1", seq=4, type=kind, data=data, created_at=NOW)
 
 
-# --- who gets one -----------------------------------------------------------------------------------------------------
-
-
-def test_nobody_listens_and_nothing_is_made():
-    assert messages_for(make_job(), event(), {}) == ()
-
-
-def test_each_endpoint_that_wants_the_event_gets_one_of_its_own():
-    made = messages_for(make_job(), event(), {"whe_b": ["*"], "whe_a": ["job.succeeded"], "whe_c": ["job.failed"]})
-    assert [(message.endpoint_id, message.url) for message in made] == [("whe_a", None), ("whe_b", None)]
-    assert len({message.id for message in made}) == 2
+# --- a receiver of the job's own --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", list(EventType))
 def test_the_jobs_own_url_hears_of_the_outcome_only(kind):
-    made = messages_for(make_job(webhook_url=OWN_URL), event(kind), {})
     outcome = kind in {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED, EventType.RECOVERED}
-    assert [message.url for message in made] == ([OWN_URL] if outcome else [])
+    assert own_url(make_job(webhook_url=OWN_URL), kind) == (OWN_URL if outcome else None)
 
 
-def test_a_message_shows_neither_url_nor_payload_in_its_repr():
-    [message] = messages_for(make_job(webhook_url=OWN_URL, metadata={"a": "canary"}), event(), {})
-    assert "canary" not in repr(message)
+def test_the_end_of_a_batch_goes_to_the_batchs_url():
+    job = make_job(webhook_url=OWN_URL)
+    assert own_url(job, EventType.BATCH_COMPLETED, batch_url="https://batch.example/") == "https://batch.example/"
+
+
+# --- an endpoint's own number -----------------------------------------------------------------------------------------
+
+
+def test_an_endpoints_own_number_stands_in_the_data():
+    payload = webhook_payload(make_job(metadata={"a": "}}"}), event())
+    numbered = json.loads(with_delivery_seq(payload, 7))
+    assert numbered["data"].pop("delivery_seq") == 7
+    assert numbered == json.loads(payload)
+    assert json.loads(with_delivery_seq('{"data":{}}', 1)) == {"data": {"delivery_seq": 1}}
+
+
+def test_a_url_without_an_endpoint_has_no_numbers():
+    assert with_delivery_seq('{"data":{"é":1}}', None) == '{"data":{"é":1}}'.encode()
+
+
+def test_what_is_no_body_of_an_event_is_not_changed():
+    with pytest.raises(ValueError, match="ends with its data"):
+        with_delivery_seq('{"data":{},"more":1}', 1)
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------
