@@ -24,9 +24,11 @@ What is not:
   network that all tenants may call.
 """
 
-from reelqueue.egress.client import EgressClient, EgressResponse, FetchedFile, Sink, tls_context
+from reelqueue.egress.answers import EgressResponse
+from reelqueue.egress.client import EgressClient, FetchedFile, Sink, tls_context
 from reelqueue.egress.errors import DestinationForbidden, EgressFailed, Stage
 from reelqueue.egress.policy import EgressPolicy, parse_networks
+from reelqueue.egress.posting import Posting
 from reelqueue.egress.resolver import Resolver, SystemResolver
 from reelqueue.errors import UrlInvalid
 
@@ -37,6 +39,7 @@ __all__ = [
     "EgressPolicy",
     "EgressResponse",
     "FetchedFile",
+    "Posting",
     "Resolver",
     "Sink",
     "Stage",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from reelqueue.egress.addresses import Address
+from reelqueue.egress.answers import EgressResponse, received_headers, request_to
 from reelqueue.egress.connect import Connector, GuardedBackend, checked_addresses, dial
 from reelqueue.egress.destination import Destination, follow
 from reelqueue.egress.errors import DestinationForbidden, EgressFailed, NameNotFound
 from reelqueue.egress.policy import EgressPolicy
-from reelqueue.egress.progress import HEAD_LIMIT_BYTES, READ_SIZE_BYTES, Progress
+from reelqueue.egress.posting import Posting
+from reelqueue.egress.progress import CHUNK_OVERHEAD, HEAD_LIMIT_BYTES, Progress
 from reelqueue.egress.resolver import RESOLVE_DEADLINE_S, Resolver
 from reelqueue.errors import UrlInvalid
 from reelqueue.kit.clock import Clock
@@ -22,15 +22,6 @@ from reelqueue.kit.http import httpcore, httpx
 
 FETCH_USER_AGENT: Final = "Reelqueue-Fetch/1"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CHUNK_OVERHEAD: Final = 2
-"""Chunked framing may take as many bytes again as the body itself; a peer that needs more is playing."""
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
-_OURS: Final = frozenset(
-    {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "trailer", "upgrade"}
-    | {"expect", "keep-alive", "proxy-authorization", "proxy-connection"}
-)
 
 
 def tls_context() -> ssl.SSLContext:
@@ -46,22 +37,6 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> object:
         """Take the next bytes."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class EgressResponse:
-    """An answer to a POST, whatever its status.
-
-    `headers` have lower-case names, repeated ones joined by commas. `truncated`: reading stopped at the limit, and
-    whether there was more is not known.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    truncated: bool
-    elapsed_s: float
-    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,27 +91,24 @@ class EgressClient:
         Any status is an answer; a redirect is not followed. Raises `UrlInvalid`, `DestinationForbidden`,
         `EgressFailed`, or `ValueError` if a header is malformed or not for the caller to set.
         """
-        destination = self._policy.destination(url)
-        progress = self._progress(deadline_s)
-        started = self._clock.monotonic()
-        sent = (*_checked_headers(headers), ("Content-Length", str(len(body))))
-        with self._answer("POST", destination, headers=sent, body=body, progress=progress) as response:
-            progress.head_received(response.status, may_read=HEAD_LIMIT_BYTES + _CHUNK_OVERHEAD * max_response_bytes)
-            progress.read_size = min(READ_SIZE_BYTES, max_response_bytes)
-            kept = bytearray()
-            for chunk in response.iter_stream():
-                kept += chunk
-                if len(kept) >= max_response_bytes:
-                    break
-                progress.read_size = min(READ_SIZE_BYTES, max_response_bytes - len(kept))
-            return EgressResponse(
-                status=response.status,
-                headers=_headers(response),
-                body=bytes(kept[:max_response_bytes]),
-                truncated=len(kept) >= max_response_bytes,
-                elapsed_s=self._clock.monotonic() - started,
-                address=_dialled(progress),
+        with self._posting(keeps=False) as posting:
+            return posting.post(
+                url, headers=headers, body=body, deadline_s=deadline_s, max_response_bytes=max_response_bytes
             )
+
+    def posting(self) -> Posting:
+        """For several POSTs one after the other: a context, in one thread, that keeps a connection for a moment."""
+        return self._posting(keeps=True)
+
+    def _posting(self, *, keeps: bool) -> Posting:
+        return Posting(
+            self._policy,
+            self._resolver,
+            ssl_context=self._ssl_context,
+            clock=self._clock,
+            connector=self._connector,
+            keeps=keeps,
+        )
 
     def fetch(self, url: str, sink: Sink, *, max_bytes: int, deadline_s: float, max_redirects: int = 3) -> FetchedFile:
         """GET a file into a sink. Nothing is written before an answer with status 200 has come.
@@ -179,16 +151,17 @@ class EgressClient:
         progress: Progress,
     ) -> Iterator[httpcore.Response]:
         """The head of the answer, its body still on the wire. One request, one connection, closed at the end."""
-        url = httpcore.URL(
-            scheme=destination.scheme, host=destination.host, port=destination.port, target=destination.target
-        )
-        own = (("Host", destination.host_header), ("Accept-Encoding", "identity"), ("Connection", "close"))
-        request = httpcore.Request(method, url, headers=[*own, *headers], content=body)
+        request = request_to(destination, method, headers=headers, body=body)
         backend = GuardedBackend(
             destination, self._policy, resolver=self._resolver, connector=self._connector, progress=progress
         )
         connection = httpcore.HTTPConnection(
-            url.origin, ssl_context=self._ssl_context, http1=True, http2=False, retries=0, network_backend=backend
+            request.url.origin,
+            ssl_context=self._ssl_context,
+            http1=True,
+            http2=False,
+            retries=0,
+            network_backend=backend,
         )
         try:
             yield connection.handle_request(request)
@@ -202,8 +175,8 @@ class EgressClient:
 
 
 def _receive(response: httpcore.Response, sink: Sink, *, max_bytes: int, progress: Progress, url: str) -> FetchedFile:
-    progress.head_received(response.status, may_read=HEAD_LIMIT_BYTES + _CHUNK_OVERHEAD * max_bytes)
-    headers = _headers(response)
+    progress.head_received(response.status, may_read=HEAD_LIMIT_BYTES + CHUNK_OVERHEAD * max_bytes)
+    headers = received_headers(response)
     if response.status != 200:
         progress.stage = "status"
         raise progress.failed(f"status {response.status}")
@@ -224,25 +197,3 @@ def _receive(response: httpcore.Response, sink: Sink, *, max_bytes: int, progres
 def _too_large(progress: Progress) -> EgressFailed:
     progress.stage = "too_large"
     return progress.failed("file over its limit")
-
-
-def _dialled(progress: Progress) -> Address:
-    assert progress.address is not None, "there is no answer without a connection"
-    return progress.address
-
-
-def _headers(response: httpcore.Response) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for raw_name, raw_value in response.headers:
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
-
-
-def _checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
-            raise ValueError("a header's name is malformed or not for the caller to set")
-        if not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"the value of header {name} is malformed")
-    return tuple(headers.items())

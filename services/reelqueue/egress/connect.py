@@ -73,6 +73,14 @@ class GuardedBackend(httpcore.NetworkBackend):
         self._resolver = resolver
         self._connector = connector
         self._progress = progress
+        self._stream: GuardedStream | None = None
+
+    def use(self, progress: Progress) -> None:
+        """From now on another request is under way on the connection, if there is one."""
+        if self._stream is not None and progress is not self._progress:
+            progress.address = self._progress.address
+            self._stream.begin(progress)
+        self._progress = progress
 
     def connect_tcp(
         self,
@@ -99,5 +107,6 @@ class GuardedBackend(httpcore.NetworkBackend):
                 cause = error
                 continue
             progress.address = address
-            return GuardedStream(sock, progress)
+            self._stream = GuardedStream(sock, progress)
+            return self._stream
         raise progress.failed(cause)

@@ -13,6 +13,8 @@ from reelqueue.kit.clock import Clock
 
 HEAD_LIMIT_BYTES: Final = 64 * 1024
 READ_SIZE_BYTES: Final = 16 * 1024
+CHUNK_OVERHEAD: Final = 2
+"""Chunked framing may take as many bytes again as the body itself; a peer that needs more is playing."""
 
 
 @dataclass(slots=True)

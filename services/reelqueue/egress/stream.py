@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -26,6 +27,11 @@ class GuardedStream(httpcore.NetworkStream):
 
     def __init__(self, sock: socket.socket, progress: Progress) -> None:
         self._sock = sock
+        self._progress = progress
+        self._send_broke = False
+
+    def begin(self, progress: Progress) -> None:
+        """The next request on the same connection: with a deadline and a budget of its own."""
         self._progress = progress
         self._send_broke = False
 
@@ -87,6 +93,9 @@ class GuardedStream(httpcore.NetworkStream):
         """What httpcore asks of a stream."""
         if info == "ssl_object":
             return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        if info == "is_readable":
+            # Between two requests nothing is to come but the end.
+            return bool(select.select([self._sock], [], [], 0)[0])
         return None
 
     def _call(self, call: Callable[[], T], *, broken: type[Exception] | None = None) -> T:

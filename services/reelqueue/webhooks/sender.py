@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
@@ -38,6 +39,14 @@ class Poster(Protocol):
         self, url: str, *, headers: Mapping[str, str], body: bytes, deadline_s: float, max_response_bytes: int
     ) -> EgressResponse:
         """See `EgressClient.post`."""
+        ...
+
+
+class PostingClient(Protocol):
+    """What `senders` needs of `EgressClient`."""
+
+    def posting(self) -> AbstractContextManager[Poster]:
+        """See `EgressClient.posting`."""
         ...
 
 
@@ -125,6 +134,19 @@ class WebhookSender:
             error_detail=detail,
             request_headers=headers,
         )
+
+
+def senders(
+    client: PostingClient, clock: Clock, *, deadline_s: float = DEADLINE_S
+) -> Callable[[], AbstractContextManager[WebhookSender]]:
+    """Makes senders, each for one thread, that keep a connection from one message to the next."""
+
+    @contextmanager
+    def one() -> Iterator[WebhookSender]:
+        with client.posting() as poster:
+            yield WebhookSender(poster, clock, deadline_s=deadline_s)
+
+    return one
 
 
 def excerpt(body: bytes) -> str:

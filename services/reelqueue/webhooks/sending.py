@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -36,8 +37,9 @@ class Done:
 class Sending:
     """Sends batches. Thread-safe."""
 
-    def __init__(self, sender: WebhookSender, clock: Clock) -> None:
-        self._sender = sender
+    def __init__(self, senders: Callable[[], AbstractContextManager[WebhookSender]], clock: Clock) -> None:
+        """`senders` makes a sender for each thread that sends."""
+        self._senders = senders
         self._clock = clock
 
     def send_all(self, claim: LaneClaim, due: Sequence[Outgoing], *, until: float) -> tuple[Done, ...]:
@@ -57,16 +59,17 @@ class Sending:
         return tuple(batch.done)
 
     def _run(self, claim: LaneClaim, batch: _Batch, until: float) -> None:
-        while not batch.stopped and self._clock.monotonic() < until and (chain := batch.next_chain()):
-            for message in chain:
-                if batch.stopped or self._clock.monotonic() >= until:
-                    return
-                batch.end(self._try(claim, message))
+        with self._senders() as sender:
+            while chain := batch.next_chain():
+                for message in chain:
+                    if batch.stopped or self._clock.monotonic() >= until:
+                        return
+                    batch.end(self._try(sender, claim, message))
 
-    def _try(self, claim: LaneClaim, message: Outgoing) -> Done:
+    def _try(self, sender: WebhookSender, claim: LaneClaim, message: Outgoing) -> Done:
         started_at = self._clock.now()
         try:
-            outcome = self._sender.send(
+            outcome = sender.send(
                 message.url,
                 message.payload,
                 message_id=message.event_id,

@@ -29,7 +29,7 @@ from reelqueue.jobs.steps.upload import UploadStep
 from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.settings import Settings
 from reelqueue.webhooks.deliver import Deliverer
-from reelqueue.webhooks.sender import WebhookSender
+from reelqueue.webhooks.sender import senders
 from reelqueue.webhooks.sending import Sending
 from reelqueue.wiring.services import Services
 
@@ -70,8 +70,7 @@ def _deliverer(services: Services, lease: Lease) -> Deliverer:
     return Deliverer(
         store=services.lanes,
         sending=Sending(
-            WebhookSender(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s),
-            services.clock,
+            senders(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s), services.clock
         ),
         holder=lease,
         clock=services.clock,

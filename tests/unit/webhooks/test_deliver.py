@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -124,7 +125,7 @@ def drain(lane, *outcomes, holder=None, clock=None, takes_s=0.0):
     sender = Sender(clock, *(outcomes or (outcome(),)), takes_s=takes_s)
     deliverer = Deliverer(
         store=lane,
-        sending=Sending(sender, clock),
+        sending=Sending(lambda: nullcontext(sender), clock),
         holder=holder or Holder(),
         clock=clock,
         rng=random.Random(1),
