@@ -5,17 +5,22 @@ from __future__ import annotations
 from reelqueue.dev.docs.markdown import table
 from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.deliveries import SCHEDULE_S
+from reelqueue.domain.event_types import EndpointEventType
 from reelqueue.domain.jobs import EVENT_OF, TERMINAL_EVENTS, EventType, Status
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
 _BETWEEN = {
+    EventType.STARTED: "a worker has taken the job up for the first time",
     EventType.PROGRESS: "a running turn said something, or is still at work after two more minutes",
     EventType.PREVIEW_READY: "the first clip of a generation is on the timeline",
     EventType.EXPORTED: "one of several outputs is done or has failed",
     EventType.BATCH_COMPLETED: "the last job of a batch has ended; it stands among that job's events",
     EventType.RECOVERED: "what was paid for arrived after the job was canceled or ran out of time",
+    EventType.EXPIRING: "what arrived so is deleted soon; told once",
 }
-_OF_UPSTREAM = {
+_OF_NO_JOB = {
+    EndpointEventType.FAILING: "an endpoint has failed for 50, 70 or 90 percent of the time after which it is disabled",
+    EndpointEventType.DISABLED: "an endpoint was disabled, and gets nothing until you enable it",
     UpstreamEventType.DEGRADED: "a phase of NemoVideo is down for everybody, or was stopped; of no job",
     UpstreamEventType.RECOVERED: "it answers again",
 }
@@ -39,7 +44,7 @@ def event_table() -> str:
         when = became.get(kind) or _BETWEEN[kind]
         final, default = kind in TERMINAL_EVENTS, kind in DEFAULT_EVENT_TYPES
         rows.append([f"`{kind}`", when, "yes" if final else "", "yes" if default else ""])
-    rows += [[f"`{kind}`", _OF_UPSTREAM[kind], "", ""] for kind in UpstreamEventType]
+    rows += [[f"`{kind}`", when, "", ""] for kind, when in _OF_NO_JOB.items()]
     return table(["type", "when", "a job's end", "sent if you do not choose"], rows)
 
 
