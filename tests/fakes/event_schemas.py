@@ -8,8 +8,11 @@ from typing import Any
 
 import jsonschema
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from reelqueue.gateway.openapi import document_of
+from reelqueue.store.engine import Database
+from reelqueue.store.tables import feed_events
 
 
 @cache
@@ -29,3 +32,19 @@ def assert_valid(payload: str | bytes) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(payload)
     validator(document["type"]).validate(document)
     return document
+
+
+def is_valid(payload: str) -> bool:
+    """Whether its schema allows it."""
+    document = json.loads(payload)
+    return validator(document["type"]).is_valid(document)
+
+
+def told_as_published(database: Database, tenant_id: str) -> int:
+    """Hold all that a tenant was told against the schemas. Returns how much that was."""
+    statement = select(feed_events.c.payload).where(feed_events.c.tenant_id == tenant_id)
+    with database.statement() as connection:
+        payloads = connection.execute(statement).scalars().all()
+    for payload in payloads:
+        assert_valid(payload)
+    return len(payloads)

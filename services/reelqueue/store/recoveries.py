@@ -114,6 +114,7 @@ def _row(look: Look, number: int | None, keep_s: float) -> dict[str, Any]:
     if look.file is not None:
         values["files"] = _R.files.op("||")(literal([asdict(look.file)], JSONB))
         values["expires_at"] = func.now() + timedelta(seconds=keep_s)
+        values["expiring_told_at"] = None
     if number is not None:
         values["version"] = number
     if look.file is not None or number is not None:
