@@ -101,6 +101,11 @@ class RecoverySettings(BaseModel):
 
     watch_s: float = Field(1_800.0, gt=0, description="How long it is waited for, in seconds. `speed` shortens it.")
     keep_s: float = Field(86_400.0, gt=0, description="How long a file that arrived is kept, in seconds.")
+    notice_s: float = Field(
+        86_400.0,
+        gt=0,
+        description="How long before such a file is deleted its owner is told, in seconds; at most half of `keep_s`.",
+    )
 
 
 class WebhookSettings(BaseModel):

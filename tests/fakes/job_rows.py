@@ -55,6 +55,7 @@ def standing(status: Status, **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"status": status.value, "queue": queue_of(status).value}
     if status is not Status.QUEUED:
         values["admitted_at"] = func.now()
+        values["started_at"] = func.now()
     if status.is_final:
         values |= {"dispatch": "done", "finished_at": func.now(), "due_at": None, "lease_owner": None}
     if status is Status.FAILED:

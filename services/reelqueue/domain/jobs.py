@@ -109,6 +109,8 @@ class EventType(enum.StrEnum):
     """What can happen to a job, as consumers see it."""
 
     QUEUED = "job.queued"
+    STARTED = "job.started"
+    """A worker has taken it up for the first time."""
     UPLOADING = "job.uploading"
     INSTRUCTING = "job.instructing"
     REQUIRES_INPUT = "job.requires_input"
@@ -123,10 +125,12 @@ class EventType(enum.StrEnum):
     """The raw clip of a two-stage generation is there; finishing touches follow."""
     EXPORTED = "job.exported"
     """One of several outputs is done or has failed."""
-    BATCH_COMPLETED = "batch.completed"
-    """The last job of a batch has ended. Told after that job's own end."""
     RECOVERED = "job.recovered"
     """What was paid for arrived after the job had ended. It comes after the terminal event."""
+    BATCH_COMPLETED = "batch.completed"
+    """The last job of a batch has ended. Told after that job's own end."""
+    EXPIRING = "asset.expiring"
+    """Files that arrived after the end are deleted soon. Told once."""
 
 
 EVENT_OF: Final[Mapping[Status, EventType]] = MappingProxyType({s: EventType(f"job.{s}") for s in Status})

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from reelqueue.domain.claims import Change
+from reelqueue.domain.event_data import asked_data
 from reelqueue.domain.jobs import (
     EVENT_OF,
     Billing,
@@ -24,7 +25,6 @@ from reelqueue.domain.jobs import (
 from reelqueue.domain.retries import RetryPolicy
 from reelqueue.domain.verdicts import Advance, Ask, Canceled, Fail, Learned, Retry, Snooze, Verdict
 from reelqueue.errors import ReelqueueError
-from reelqueue.kit.clock import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def _ask(job: Job, text: str, learned: Learned, *, now: datetime) -> Change:
     seconds = job.policies.answer_within_s
     until = now + timedelta(seconds=seconds)
     question = Question(instruction=job.instruction_index, text=text, asked_at=now, until=until)
-    data = {"question": text, "instruction": question.instruction + 1, "until": rfc3339(until)}
+    data = asked_data(instruction=question.instruction + 1, question=text, until=until)
     return replace(
         _move(job, Status.REQUIRES_INPUT, learned, data),
         due_s=float(seconds),

@@ -12,10 +12,12 @@ from pydantic.json_schema import models_json_schema
 
 from reelqueue.domain.jobs import Status
 from reelqueue.gateway.context import scope_of
+from reelqueue.gateway.openapi_events import webhooks
 from reelqueue.gateway.operator_routes import OperatorRoute
 from reelqueue.gateway.problems import MEDIA_TYPE
 from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.batch_request import BatchRequest
+from reelqueue.gateway.schemas.event_documents import EVENT_DOCUMENTS
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
 from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
@@ -315,6 +317,7 @@ METRICS: Final = operation(
 def document_of(app: FastAPI) -> dict[str, Any]:
     """The whole document."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document["webhooks"] = webhooks()
     components = document.setdefault("components", {})
     components["schemas"] = _schemas()
     components["securitySchemes"] = {
@@ -362,7 +365,7 @@ def _schemas() -> dict[str, Any]:
         UpstreamTokenPatch,
     )
     taken = [(model, "validation") for model in requests]
-    shown = [(model, "serialization") for model in (*SHOWN, *TENANCY_SHOWN)]
+    shown = [(model, "serialization") for model in (*SHOWN, *TENANCY_SHOWN, *EVENT_DOCUMENTS.values())]
     _, definitions = models_json_schema([*taken, *shown], ref_template=_REF + "{model}")  # type: ignore[list-item]
     schemas: dict[str, Any] = dict(definitions["$defs"])
     schemas["JobForm"] = _job_form(schemas["JobRequest"])

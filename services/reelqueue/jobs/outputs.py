@@ -7,9 +7,8 @@ failure loses nobody else's result. With a single output the job's own end says 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from reelqueue.domain.documents import output_json
+from reelqueue.domain.event_data import exported_data
 from reelqueue.domain.jobs import EventType, Job, Status
 from reelqueue.domain.outputs import RENDERED, Export, ExportError, Result
 from reelqueue.domain.verdicts import NOTHING, Advance, Fail, Learned, Verdict
@@ -66,7 +65,4 @@ def _settled(job: Job, index: int, export: Export) -> Job:
 
 
 def _told(job: Job, index: int, learned: Learned) -> Advance:
-    shown = output_json(job, index)
-    said = "result" if shown["error"] is None else "error"
-    data: dict[str, Any] = {name: shown[name] for name in ("format", "quality", "status", said)}
-    return Advance(job.status, learned, {"output": index + 1, **data}, event=EventType.EXPORTED)
+    return Advance(job.status, learned, exported_data(job, index), event=EventType.EXPORTED)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from reelqueue.domain.claims import Claim
+from reelqueue.domain.event_data import preview_data, progress_data
 from reelqueue.domain.gui_talk import translate_all
 from reelqueue.domain.jobs import EventType
-from reelqueue.domain.timeline_rows import timeline_document
 from reelqueue.domain.turns import Snapshot
 from reelqueue.domain.upstream import TurnProgress
 from reelqueue.errors import UpstreamError
@@ -74,17 +74,17 @@ class TurnLog:
                 heard.texts += 1
                 self._tell(claim, heard, "text", said)
 
-    def _tell(self, claim: Claim, heard: _Heard, kind: str, text: str | None) -> None:
+    def _tell(self, claim: Claim, heard: _Heard, kind: Literal["text", "working"], text: str | None) -> None:
         now = self._clock.monotonic()
         heard.told_at = now
-        data = {
-            "instruction": claim.job.instruction_index + 1,
-            "kind": kind,
-            "text": text,
-            "tools": list(dict.fromkeys(heard.tools)),
-            "heartbeats": heard.heartbeats,
-            "seconds": round((now - heard.began) * self._speed),
-        }
+        data = progress_data(
+            instruction=claim.job.instruction_index + 1,
+            kind=kind,
+            text=text,
+            tools=heard.tools,
+            heartbeats=heard.heartbeats,
+            seconds=round((now - heard.began) * self._speed),
+        )
         self._claims.tell(claim, EventType.PROGRESS, data)
 
     def _preview(self, claim: Claim, heard: _Heard) -> None:
@@ -98,7 +98,7 @@ class TurnLog:
             return
         if now.exportable and now.digest != heard.before.digest:
             heard.previewed = True
-            data = {"instruction": claim.job.instruction_index + 1, "timeline": timeline_document(now.seen)}
+            data = preview_data(instruction=claim.job.instruction_index + 1, timeline=now.seen)
             self._claims.tell(claim, EventType.PREVIEW_READY, data)
 
 

@@ -40,7 +40,8 @@ class Claims:
 
         `None` means: not ours to take. It was claimed already (a bell rung twice), it waits for something else, or it
         ended. Of two workers with the same bell exactly one gets the claim. The row waits no more; the claim's job
-        still says what for, so that waiting on for the same reason keeps its beginning.
+        still says what for, so that waiting on for the same reason keeps its beginning. The first claim of a job is
+        told as `job.started`, once: a worker that dies before leaves that to the next one.
         """
         rung = (
             select(jobs.c.id, jobs.c.waiting)
@@ -58,7 +59,6 @@ class Claims:
                 bells=0,
                 bell_at=None,
                 waiting=None,
-                started_at=func.coalesce(jobs.c.started_at, func.now()),
             )
             .returning(*JOB_COLUMNS, rung.c.waiting.label("waited"))
         )
@@ -66,7 +66,28 @@ class Claims:
             row = connection.execute(statement).mappings().first()
         if row is None:
             return None
-        return Claim(job=replace(job_from(row), waiting=waiting_from(row["waited"])), worker_id=worker_id)
+        job = job_from(row)
+        if job.started_at is None:
+            try:
+                job = self._start(Claim(job=job, worker_id=worker_id))
+            except ClaimLost:
+                return None
+        return Claim(job=replace(job, waiting=waiting_from(row["waited"])), worker_id=worker_id)
+
+    def _start(self, claim: Claim) -> Job:
+        """Note that the work has begun, and tell it. Apart from the claim, which is one statement all other times."""
+        statement = (
+            update(jobs)
+            .where(*_held(claim), jobs.c.started_at.is_(None))
+            .values(started_at=func.now(), event_seq=jobs.c.event_seq + 1)
+            .returning(*CHANGED)
+        )
+        with self._database.transaction() as connection:
+            row = connection.execute(statement).mappings().first()
+            if row is None:
+                raise ClaimLost(claim.job.id)
+            announce(connection, row, EventType.STARTED)
+        return job_from(row)
 
     def apply(self, claim: Claim, change: Change) -> Job:
         """Write a change with its event and its webhook messages, all or nothing. Returns the job as it now stands.
@@ -113,12 +134,7 @@ class Claims:
 
     def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None:
         """Write an event of a step that is still at work, with its messages. Raises `ClaimLost`."""
-        statement = (
-            update(jobs)
-            .where(jobs.c.id == claim.job.id, jobs.c.lease_epoch == claim.epoch, jobs.c.lease_owner == claim.worker_id)
-            .values(event_seq=jobs.c.event_seq + 1)
-            .returning(*CHANGED)
-        )
+        statement = update(jobs).where(*_held(claim)).values(event_seq=jobs.c.event_seq + 1).returning(*CHANGED)
         with self._database.transaction() as connection:
             row = connection.execute(statement).mappings().first()
             if row is None:
@@ -129,7 +145,7 @@ class Claims:
         """Show how far the step is. Progress never goes back. Raises `ClaimLost`."""
         statement = (
             update(jobs)
-            .where(jobs.c.id == claim.job.id, jobs.c.lease_epoch == claim.epoch, jobs.c.lease_owner == claim.worker_id)
+            .where(*_held(claim))
             .values(progress=func.greatest(jobs.c.progress, min(99, max(0, percent))))
             .returning(func.pg_notify(JOB, jobs.c.id))
         )
@@ -138,16 +154,23 @@ class Claims:
                 raise ClaimLost(claim.job.id)
 
 
+def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """The row, while the claim stands."""
+    return (
+        jobs.c.id == claim.job.id,
+        jobs.c.lease_epoch == claim.epoch,
+        jobs.c.lease_owner == claim.worker_id,
+    )
+
+
 def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
     return (
         update(jobs)
         .where(
-            jobs.c.id == claim.job.id,
+            *_held(claim),
             jobs.c.status == change.origin,
             # Under one claim the same move may be made twice (the next instruction): a repeat of a write is told by it.
             jobs.c.moves == claim.job.moves,
-            jobs.c.lease_epoch == claim.epoch,
-            jobs.c.lease_owner == claim.worker_id,
         )
         .values(**_values(change))
         .returning(*CHANGED, *_wake(change))

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, literal, select, update
+from sqlalchemy import Connection, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reelqueue.domain.channels import WORK
 from reelqueue.domain.claims import ClaimLost
-from reelqueue.domain.documents import recovered_json
+from reelqueue.domain.event_data import recovered_data
 from reelqueue.domain.jobs import EventType
 from reelqueue.domain.recovered import RecoveryKind
 from reelqueue.domain.recoveries import Look, RecoveryClaim, TurnFound
@@ -114,6 +114,7 @@ def _row(look: Look, number: int | None, keep_s: float) -> dict[str, Any]:
     if look.file is not None:
         values["files"] = _R.files.op("||")(literal([asdict(look.file)], JSONB))
         values["expires_at"] = func.now() + timedelta(seconds=keep_s)
+        values["expiring_told_at"] = None
     if number is not None:
         values["version"] = number
     if look.file is not None or number is not None:
@@ -158,15 +159,5 @@ def _tell(connection: Connection, claim: RecoveryClaim, look: Look, number: int 
     if look.turn is not None:
         settle(connection, row)
     if came:
-        announce(connection, row, EventType.RECOVERED, _data(row, look, number))
-
-
-def _data(row: RowMapping, look: Look, number: int | None) -> dict[str, Any]:
-    """Public detail for the event: what came just now."""
-    job = job_from(row)
-    assert job.recovered is not None
-    if look.file is None:
-        return {"version": number, "instruction": job.instruction_index}
-    shown = recovered_json(job, job.recovered)
-    [file] = [one for one in shown["outputs"] if one["output"] == look.file.output + 1]
-    return {**file, "expires_at": shown["expires_at"]}
+        output = None if look.file is None else look.file.output
+        announce(connection, row, EventType.RECOVERED, recovered_data(job_from(row), output=output, version=number))

@@ -29,6 +29,7 @@ from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.erasures import Erasures
 from reelqueue.store.events import Events
+from reelqueue.store.expiring import Expiring
 from reelqueue.store.health import Health
 from reelqueue.store.history import History
 from reelqueue.store.intake import JobIntake
@@ -274,6 +275,11 @@ class Stores:
     def sweep(self) -> Sweep:
         """Repairs."""
         return Sweep(self.database, self.history)
+
+    @cached_property
+    def expiring(self) -> Expiring:
+        """Tells of files that are deleted soon."""
+        return Expiring(self.database, notice_s=self.settings.recovery.notice_s)
 
     @cached_property
     def history(self) -> History:

@@ -32,7 +32,10 @@ def run_dispatcher(services: Services) -> int:
             services.workers.forget_gone,
             services.erasures.forget_old_spending,
         ),
-        checks=(LedgerCheck(services.accounts, clock=services.clock, metrics=services.metrics).run,),
+        checks=(
+            LedgerCheck(services.accounts, clock=services.clock, metrics=services.metrics).run,
+            services.expiring.tell,
+        ),
     )
     sequencing = Sequencing(services.sequencer, metrics=services.metrics)
     stopped = threading.Event()

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, update
 
 from fakes.engine import FlatBlobs, ScriptedKeeper
+from fakes.event_schemas import told_as_published
 from fakes.job_rows import JobRows
 from fakes.studio import Killed, Studio, Wire
 from reelqueue.domain.breakers import BreakerPolicy
@@ -276,4 +277,7 @@ def database(database_url):
 
 @pytest.fixture
 def plant(database):
-    return Plant(database)
+    """Whatever a test did: what was told of it is as the published schemas say."""
+    made = Plant(database)
+    yield made
+    assert told_as_published(database, made.tenant) > 0

@@ -29,9 +29,9 @@ def path(plant, job):
 def test_a_job_runs_from_its_acceptance_to_its_end(plant):
     job = plant.run(plant.accept("animate this", "add music", pictures=2).id)
     assert job.status is Status.SUCCEEDED
-    assert (job.result, job.progress, job.event_seq) == (RESULT, 100, 7)
+    assert (job.result, job.progress, job.event_seq) == (RESULT, 100, 8)
     assert path(plant, job) == [
-        *("queued", "uploading", "instructing", "instructing", "rendering", "saving", "succeeded")
+        *("queued", "started", "uploading", "instructing", "instructing", "rendering", "saving", "succeeded")
     ]
     assert [text for _, text in plant.studio.turns] == ["animate this", "add music"]
     assert [len(names) for names in plant.studio.sessions.values()] == [2]
@@ -63,7 +63,7 @@ def test_what_a_job_costs_the_database(plant):
 def test_an_edit_without_export_ends_after_its_turns(plant):
     job = plant.run(plant.accept(outputs=(), pictures=0).id)
     assert (job.status, job.result) == (Status.SUCCEEDED, None)
-    assert path(plant, job) == ["queued", "uploading", "instructing", "succeeded"]
+    assert path(plant, job) == ["queued", "started", "uploading", "instructing", "succeeded"]
     assert plant.studio.renders == []
 
 

@@ -29,7 +29,7 @@ def told(plant, job):
 def test_one_turn_three_renders_three_events_and_one_end(plant):
     job = plant.run(plant.accept(outputs=THREE).id)
     assert job.status is Status.SUCCEEDED
-    assert path(plant, job) == ["queued", "uploading", "instructing", *END, "succeeded"]
+    assert path(plant, job) == ["queued", "started", "uploading", "instructing", *END, "succeeded"]
     assert len(plant.studio.turns) == 1
     assert len(plant.studio.renders) == 3
     assert [(data["output"], data["quality"], data["status"]) for data in told(plant, job)] == [
@@ -55,7 +55,7 @@ def test_a_failed_one_fails_the_job_and_leaves_the_other_results(plant):
     assert (job.status, job.error.code) == (Status.FAILED, ResultUnusable.code)
     assert (job.error.message, job.error.link) == ("It is cut short.", HELP)
     assert told(plant, job)[1]["error"] == {"code": ResultUnusable.code, "message": "It is cut short.", "link": HELP}
-    assert path(plant, job) == ["queued", "uploading", "instructing", *END, "failed"]
+    assert path(plant, job) == ["queued", "started", "uploading", "instructing", *END, "failed"]
     assert asked == [1, *[2] * 6, 3]
     assert [output["status"] for output in job_document(job)["outputs"]] == ["succeeded", "failed", "succeeded"]
     assert job.result == RESULT

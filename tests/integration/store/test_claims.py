@@ -214,7 +214,8 @@ def test_a_claim_can_be_kept_for_the_next_step(claims, board, tenant):
     row = board.read(job.id)
     assert (row["dispatch"], row["lease_owner"], job.lease_epoch) == ("held", WORKER, claim.epoch)
     claims.apply(Claim(job=job, worker_id=WORKER), moved(Status.UPLOADING, Status.INSTRUCTING))
-    assert board.events(job.id) == [(1, "job.queued"), (2, "job.uploading"), (3, "job.instructing")]
+    told = ["job.queued", "job.started", "job.uploading", "job.instructing"]
+    assert board.events(job.id) == list(enumerate(told, start=1))
 
 
 def test_progress_never_goes_back(claims, board, tenant):
@@ -491,5 +492,5 @@ def test_a_cancel_and_an_end_that_meet_make_one_end(claims, board, tenant, datab
         ).all()
     assert {row.status for row in rows} >= {"failed", "canceled"}
     for row in rows:
-        assert history[row.id] == [(1, "job.queued"), (2, f"job.{row.status}")]
-        assert row.event_seq == 2
+        assert history[row.id] == [(1, "job.queued"), (2, "job.started"), (3, f"job.{row.status}")]
+        assert row.event_seq == 3

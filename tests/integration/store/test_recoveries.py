@@ -230,6 +230,13 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing(board, database, held, 
     assert [kind for _, kind in board.events(fresh.job.id)] == ["job.queued", "job.canceled", "job.recovered"]
 
 
+def test_a_file_that_comes_renews_the_time_of_all_and_is_told_of_anew(database, held, store):
+    claim = held()
+    write(database, claim.job.id, expiring_told_at=func.now())
+    store.record(claim, FILE, keep_s=DAY_S)
+    assert read(database, claim.job.id)["expiring_told_at"] is None
+
+
 def test_a_record_whose_answer_was_lost_is_written_once(board, database, held, store):
     claim = held()
     store.record(claim, FILE, keep_s=DAY_S)

@@ -73,7 +73,7 @@ def test_only_the_paid_turn_holds_a_thread_for_long():
 def test_each_status_has_its_event():
     assert set(EVENT_OF) == set(Status)
     between = {EventType.PROGRESS, EventType.PREVIEW_READY, EventType.EXPORTED, EventType.BATCH_COMPLETED}
-    between |= {EventType.RECOVERED}
+    between |= {EventType.STARTED, EventType.RECOVERED, EventType.EXPIRING}
     assert set(EVENT_OF.values()) == set(EventType) - between
     assert {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED} == TERMINAL_EVENTS
 

@@ -25,6 +25,7 @@ from reelqueue.jobs.session import MOST_TOKENS
 from reelqueue.jobs.steps.instruct import CREDITS_AGAIN_S
 
 URL = "https://files.example/a.png"
+FIRST_TURN = Advance(Status.INSTRUCTING, data={"instruction": 1})
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_a_lost_claim_begins_nothing_upstream(bench):
 
 def test_each_input_goes_up_once_under_a_name_made_of_its_content(bench, inputs):
     bench.world.ready_project()
-    assert bench.upload.run(bench.world.claim(inputs=inputs)) == Advance(Status.INSTRUCTING)
+    assert bench.upload.run(bench.world.claim(inputs=inputs)) == FIRST_TURN
     assets = list(bench.world.assets.values())
     assert names(bench) == [assets[0].remote_name, assets[1].remote_name, URL]
     assert bench.world.input_states == {0: "sent", 1: "sent", 2: "sent"}
@@ -196,7 +197,7 @@ def test_a_crash_after_each_answer_never_adds_a_second_copy(bench, inputs):
     for _ in range(2):
         with pytest.raises(MemoryError):
             bench.upload.run(bench.world.claim(inputs=inputs[:2]))
-    assert bench.upload.run(bench.world.claim(inputs=inputs[:2])) == Advance(Status.INSTRUCTING)
+    assert bench.upload.run(bench.world.claim(inputs=inputs[:2])) == FIRST_TURN
     assert sorted(session) == sorted(asset.remote_name for asset in bench.world.assets.values())
 
 
@@ -204,7 +205,7 @@ def test_a_session_that_is_lost_before_anything_was_paid_is_made_again_with_all_
     old = bench.world.ready_project()
     bench.world.input_states = {0: "sent"}
     bench.upstream.script("state", SessionNotFound())
-    assert bench.upload.run(bench.world.claim(inputs=inputs)) == Advance(Status.INSTRUCTING)
+    assert bench.upload.run(bench.world.claim(inputs=inputs)) == FIRST_TURN
     assert [(former.state, former.session_id) for former in bench.world.former] == [(ProjectState.LOST, old.session_id)]
     assert bench.world.projects[old.id].state is ProjectState.READY
     assert len(names(bench)) == 3

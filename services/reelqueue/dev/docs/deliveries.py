@@ -1,24 +1,10 @@
-"""The schedule and the event types in `docs/webhooks.md`, from `domain/`."""
+"""The schedule of tries in `docs/webhooks.md`, from `domain/deliveries.py`."""
 
 from __future__ import annotations
 
 from reelqueue.dev.docs.markdown import table
-from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.deliveries import SCHEDULE_S
-from reelqueue.domain.jobs import EVENT_OF, TERMINAL_EVENTS, EventType, Status
-from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
-_BETWEEN = {
-    EventType.PROGRESS: "a running turn said something, or is still at work after two more minutes",
-    EventType.PREVIEW_READY: "the first clip of a generation is on the timeline",
-    EventType.EXPORTED: "one of several outputs is done or has failed",
-    EventType.BATCH_COMPLETED: "the last job of a batch has ended; it stands among that job's events",
-    EventType.RECOVERED: "what was paid for arrived after the job was canceled or ran out of time",
-}
-_OF_UPSTREAM = {
-    UpstreamEventType.DEGRADED: "a phase of NemoVideo is down for everybody, or was stopped; of no job",
-    UpstreamEventType.RECOVERED: "it answers again",
-}
 _UNITS = ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -29,18 +15,6 @@ def schedule_table() -> str:
         since += wait
         rows.append([str(number), "at once" if wait == 0 else _span(wait), _span(since) if since else "0"])
     return table(["try", "after the one before", "after the event, about"], rows)
-
-
-def event_table() -> str:
-    """The event types."""
-    rows = []
-    became = {EVENT_OF[status]: f"the job became `{status}`" for status in Status}
-    for kind in EventType:
-        when = became.get(kind) or _BETWEEN[kind]
-        final, default = kind in TERMINAL_EVENTS, kind in DEFAULT_EVENT_TYPES
-        rows.append([f"`{kind}`", when, "yes" if final else "", "yes" if default else ""])
-    rows += [[f"`{kind}`", _OF_UPSTREAM[kind], "", ""] for kind in UpstreamEventType]
-    return table(["type", "when", "a job's end", "sent if you do not choose"], rows)
 
 
 def _span(seconds: int) -> str:

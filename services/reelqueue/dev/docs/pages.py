@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from reelqueue.dev.docs.commands import commands_page
-from reelqueue.dev.docs.deliveries import event_table, schedule_table
+from reelqueue.dev.docs.deliveries import schedule_table
 from reelqueue.dev.docs.errors import errors_page
+from reelqueue.dev.docs.events import event_table, events_page
 from reelqueue.dev.docs.metrics import metrics_table
 from reelqueue.dev.docs.scenarios import scenario_table
 from reelqueue.dev.docs.settings import env_example, settings_page
@@ -24,6 +25,7 @@ PAGES: Final[Pages] = MappingProxyType(
         "docs/status-machine.md": status_page,
         "docs/settings.md": settings_page,
         "docs/errors.md": errors_page,
+        "docs/events.md": events_page,
         "docs/cli.md": commands_page,
         ".env.example": env_example,
     }

@@ -62,13 +62,10 @@ class TimelineTrack(Document):
     text: str
 
 
-class Timeline(Document):
-    """A timeline, as data and in words. `version` is `null` for a look taken just now, and where none is kept yet."""
+class BareTimeline(Document):
+    """A timeline, as data and in words."""
 
     object: Literal["timeline"]
-    project: str
-    version: int | None
-    as_of: Moment
     title: str | None
     width: int | None
     height: int | None
@@ -76,6 +73,14 @@ class Timeline(Document):
     track_count: int
     tracks: list[TimelineTrack]
     text: str = Field(examples=["Timeline (2 tracks): 1. Video: city timelapse (0-10s) 2. BGM: Lo-fi (0-10s, 35%)"])
+
+
+class Timeline(BareTimeline):
+    """A project's timeline. `version` is `null` for a look taken just now, and where none is kept yet."""
+
+    project: str
+    version: int | None
+    as_of: Moment
 
 
 class Version(Document):

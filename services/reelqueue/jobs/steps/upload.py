@@ -34,4 +34,4 @@ class UploadStep:
             self._sessions.rebuilt(claim, project)
         if not job.instructions:
             return Advance(Status.RENDERING if job.outputs else Status.SUCCEEDED)
-        return Advance(Status.INSTRUCTING)
+        return Advance(Status.INSTRUCTING, data={"instruction": job.instruction_index + 1})

@@ -23,6 +23,8 @@ recoveries = Table(
     Column("version", Integer),
     Column("recovered_at", Moment),
     Column("expires_at", Moment),
+    # When the owner was told that they expire soon.
+    Column("expiring_told_at", Moment),
     created_column(),
     # As a job's.
     Column("dispatch", Text, nullable=False, server_default=text("'idle'")),
@@ -43,6 +45,11 @@ recoveries = Table(
 Index("ix_recoveries_due", recoveries.c.due_at, postgresql_where=text("dispatch = 'idle'"))
 Index("ix_recoveries_rung", recoveries.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
 Index("ix_recoveries_occupying", recoveries.c.lease_owner, postgresql_where=text("dispatch IN ('rung', 'held')"))
+Index(
+    "ix_recoveries_expiring",
+    recoveries.c.expires_at,
+    postgresql_where=text("expires_at IS NOT NULL AND expiring_told_at IS NULL"),
+)
 Index(
     "ix_recoveries_turns",
     recoveries.c.project_id,
