@@ -51,6 +51,7 @@ from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
 from reelqueue.store.usage import UsageRows
 from reelqueue.store.versions import Versions
+from reelqueue.store.webhook_secrets import WebhookSecrets
 from reelqueue.store.workers import Workers
 
 
@@ -149,6 +150,11 @@ class Stores:
     def endpoints(self) -> Endpoints:
         """Webhook endpoints."""
         return Endpoints(self.database, self.sealer)
+
+    @cached_property
+    def webhook_secrets(self) -> WebhookSecrets:
+        """Replaces webhook secrets."""
+        return WebhookSecrets(self.database, self.sealer)
 
     @cached_property
     def deliveries(self) -> Deliveries:
