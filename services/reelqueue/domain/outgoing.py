@@ -113,3 +113,11 @@ class Message:
     created_at: datetime
     due_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentSample:
+    """An event that did not happen, and the message in which it is on its way."""
+
+    event_id: str
+    message_id: str

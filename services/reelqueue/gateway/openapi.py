@@ -29,7 +29,7 @@ from reelqueue.gateway.schemas.tenancy_requests import (
     TenantRequest,
 )
 from reelqueue.gateway.schemas.token_requests import UpstreamTokenPatch, UpstreamTokenRequest
-from reelqueue.gateway.schemas.webhook_requests import EndpointPatch, EndpointRequest, RotateRequest
+from reelqueue.gateway.schemas.webhook_requests import EndpointPatch, EndpointRequest, RotateRequest, SampleRequest
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -338,6 +338,7 @@ def _schemas() -> dict[str, Any]:
         EndpointRequest,
         EndpointPatch,
         RotateRequest,
+        SampleRequest,
         ApiKeyRequest,
         TenantRequest,
         TenantPatch,

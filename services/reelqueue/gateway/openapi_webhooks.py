@@ -63,3 +63,10 @@ ROTATE_SECRET: Final = operation(
     body_required=False,
     tag="webhooks",
 )
+SEND_SAMPLE: Final = operation(
+    "Send a webhook endpoint a sample",
+    {202: answer("On its way, whatever the endpoint subscribes to.", "WebhookSample", headers=LOCATION)},
+    problems=(*_BODY_PROBLEMS, 404, 409),
+    body=json_body("SampleRequest"),
+    tag="webhooks",
+)

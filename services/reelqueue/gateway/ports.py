@@ -24,7 +24,7 @@ from reelqueue.files.limits import FileLimits
 from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
 from reelqueue.gateway.tenancy_ports import ApiKeyRows, AuditRows, ErasureRows, TenantRows
-from reelqueue.gateway.webhook_ports import EndpointRows, SecretRows
+from reelqueue.gateway.webhook_ports import EndpointRows, SampleRows, SecretRows
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
 from reelqueue.jobs.breaker_ports import BreakerView
@@ -287,6 +287,8 @@ class GatewayServices(Protocol):
     def endpoints(self) -> EndpointRows: ...  # noqa: D102
     @property
     def webhook_secrets(self) -> SecretRows: ...  # noqa: D102
+    @property
+    def samples(self) -> SampleRows: ...  # noqa: D102
     @property
     def health(self) -> Readiness: ...  # noqa: D102
     @property

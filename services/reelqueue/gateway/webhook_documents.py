@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reelqueue.domain.endpoints import Endpoint, OldSecret
+from reelqueue.domain.outgoing import SentSample
 from reelqueue.kit.clock import rfc3339
 
 
@@ -34,6 +35,18 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
 def secret_document(old: Iterable[OldSecret]) -> dict[str, Any]:
     """The tenant's secret, without its text."""
     return {"object": "webhook_secret", "old_secrets": _old(old)}
+
+
+def sample_document(endpoint_id: str, kind: str, sent: SentSample) -> dict[str, Any]:
+    """A sample on its way."""
+    return {
+        "object": "webhook_sample",
+        "endpoint": endpoint_id,
+        "type": kind,
+        "event": sent.event_id,
+        "message": sent.message_id,
+        "links": {"message": f"/v1/messages/{sent.message_id}"},
+    }
 
 
 def _old(secrets: Iterable[OldSecret]) -> list[dict[str, Any]]:

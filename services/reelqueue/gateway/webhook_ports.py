@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from reelqueue.domain.audit import Actor
 from reelqueue.domain.endpoints import Endpoint, EndpointOptions, OldSecret
+from reelqueue.domain.outgoing import SentSample
 
 
 class EndpointRows(Protocol):
@@ -55,4 +56,12 @@ class SecretRows(Protocol):
 
     def old_defaults(self, tenant_id: str) -> tuple[OldSecret, ...]:
         """What was replaced and signs yet for jobs' own URLs."""
+        ...
+
+
+class SampleRows(Protocol):
+    """Sends samples."""
+
+    def send(self, tenant_id: str, endpoint_id: str, *, kind: str, payload: str) -> SentSample:
+        """Have one sent. Raises NotFound, StateConflict."""
         ...

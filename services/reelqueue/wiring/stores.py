@@ -41,6 +41,7 @@ from reelqueue.store.projects import Projects
 from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
+from reelqueue.store.samples import Samples
 from reelqueue.store.sequencer import Sequencer
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tenants import Tenants
@@ -155,6 +156,11 @@ class Stores:
     def webhook_secrets(self) -> WebhookSecrets:
         """Replaces webhook secrets."""
         return WebhookSecrets(self.database, self.sealer)
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Sends samples."""
+        return Samples(self.database)
 
     @cached_property
     def deliveries(self) -> Deliveries:

@@ -43,6 +43,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/assets"): {"url": "http://127.0.0.1:9/a.png"},
     ("POST", "/v1/webhook-endpoints"): {"url": "http://127.0.0.1:9/"},
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"state": "disabled", "url": "http://127.0.0.1:9/"},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): {"type": "job.succeeded"},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {"keep_old_s": 0},
     ("POST", "/v1/upstream-tokens"): {"token": "nmv_usr_mine"},
     ("PATCH", "/v1/upstream-tokens/{token_id}"): {"token": "nmv_usr_mine"},

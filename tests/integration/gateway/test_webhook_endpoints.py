@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from fakes.gateway import RunningGateway, TenantClient, assert_problem, violations
 from reelqueue.domain.endpoints import MOST_OLD_SECRETS
+from reelqueue.domain.event_types import EVENT_TYPES
 from reelqueue.gateway.schemas.webhook_documents import (
     NewWebhookEndpoint,
     NewWebhookSecret,
     WebhookEndpoint,
+    WebhookSample,
     WebhookSecret,
 )
+from reelqueue.store.tables import feed_events, messages
 
 URL = "http://127.0.0.1:9/hooks"
 
@@ -236,3 +241,43 @@ def test_who_replaced_a_secret_is_in_the_audit_log(tenant: TenantClient, gateway
         ("webhook_secret.rotated", tenant.key_id, tenant.tenant_id, 60),
         ("webhook_secret.rotated", tenant.key_id, endpoint["id"], 86_400),
     ]
+
+
+# --- samples --------------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_of_any_event_is_on_its_way_whatever_is_wanted(tenant: TenantClient, gateway: RunningGateway) -> None:
+    endpoint = made(tenant, event_types=["job.failed"], filter={"metadata": {"env": "live"}})
+    for kind in EVENT_TYPES:
+        response = tenant.post(endpoint["links"]["self"] + "/test", json={"type": kind})
+        assert response.status_code == 202, response.text
+        sent = response.json()
+        WebhookSample.model_validate(sent)
+        assert response.headers["location"] == sent["links"]["message"] == f"/v1/messages/{sent['message']}"
+        assert (sent["endpoint"], sent["type"]) == (endpoint["id"], kind)
+    with gateway.services.service_database.statement() as connection:
+        rows = connection.execute(
+            select(
+                messages.c.delivery_seq, messages.c.state, feed_events.c.type, feed_events.c.seq, feed_events.c.payload
+            )
+            .join(feed_events, feed_events.c.id == messages.c.event_id)
+            .where(messages.c.endpoint_id == endpoint["id"])
+            .order_by(messages.c.delivery_seq)
+        ).all()
+    assert [row.type for row in rows] == list(EVENT_TYPES)
+    assert [row.delivery_seq for row in rows] == list(range(1, len(EVENT_TYPES) + 1))
+    assert {(row.state, row.seq) for row in rows} == {("pending", None)}
+    assert [json.loads(row.payload)["type"] for row in rows] == list(EVENT_TYPES)
+
+
+def test_no_sample_of_nothing_and_none_for_an_endpoint_that_is_off(tenant: TenantClient) -> None:
+    endpoint = made(tenant)
+    path = endpoint["links"]["self"] + "/test"
+    for body, expected in (
+        ({}, ("/type", "field_missing")),
+        ({"type": "job.exploded"}, ("/type", "validation_failed")),
+        ({"type": "job.*"}, ("/type", "validation_failed")),
+    ):
+        assert violations(tenant.post(path, json=body)) == {expected}
+    changed(tenant, endpoint, state="disabled")
+    assert_problem(tenant.post(path, json={"type": "job.succeeded"}), 409, "state_conflict")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from reelqueue.domain.custom_headers import checked_headers
 from reelqueue.domain.endpoints import Endpoint, OldSecret, known_event_types
+from reelqueue.domain.samples import sample_payload
 from reelqueue.errors import NotFound, ReelqueueError
 from reelqueue.gateway import openapi_webhooks as openapi
 from reelqueue.gateway.actors import actor_of
@@ -20,8 +21,8 @@ from reelqueue.gateway.queries import Query
 from reelqueue.gateway.responses import json_response
 from reelqueue.gateway.routes.jobs import json_or_nothing
 from reelqueue.gateway.schemas.strict import checked
-from reelqueue.gateway.schemas.webhook_requests import EndpointPatch, EndpointRequest, RotateRequest
-from reelqueue.gateway.webhook_documents import endpoint_document, secret_document
+from reelqueue.gateway.schemas.webhook_requests import EndpointPatch, EndpointRequest, RotateRequest, SampleRequest
+from reelqueue.gateway.webhook_documents import endpoint_document, sample_document, secret_document
 from reelqueue.kit.ids import is_id
 
 router = APIRouter(route_class=ApiRoute)
@@ -130,6 +131,20 @@ async def rotate_endpoint_secret(call: Call, endpoint_id: str) -> Response:
 
     endpoint, secret = await call.gateway.threads.quick(rotate)
     return json_response({**endpoint_document(endpoint), "secret": secret})
+
+
+@router.post("/v1/webhook-endpoints/{endpoint_id}/test", **openapi.SEND_SAMPLE)
+@scoped("webhooks")
+async def send_sample(call: Call, endpoint_id: str) -> Response:
+    """A sample of an event, signed and tried like any other."""
+    _checked_id(endpoint_id)
+    media_type_of(call, JSON)
+    kind = checked(SampleRequest, await read_json(call)).type
+    services = call.gateway.services
+    payload = sample_payload(kind, at=services.clock.now())
+    send = partial(services.samples.send, call.tenant_id, endpoint_id, kind=kind, payload=payload)
+    document = sample_document(endpoint_id, kind, await call.gateway.threads.quick(send))
+    return json_response(document, status=202, headers={"location": document["links"]["message"]})
 
 
 @router.get("/v1/webhook-secret", **openapi.GET_SECRET)

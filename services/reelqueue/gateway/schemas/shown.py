@@ -34,6 +34,7 @@ from reelqueue.gateway.schemas.webhook_documents import (
     NewWebhookSecret,
     WebhookEndpoint,
     WebhookEndpointList,
+    WebhookSample,
     WebhookSecret,
 )
 from reelqueue.gateway.schemas.why_documents import Quote, Why
@@ -52,6 +53,7 @@ SHOWN: tuple[type[BaseModel], ...] = (
     WebhookEndpointList,
     WebhookSecret,
     NewWebhookSecret,
+    WebhookSample,
     Project,
     ProjectList,
     Timeline,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reelqueue.domain.endpoints import EndpointState, Scheme
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
-from reelqueue.gateway.schemas.documents import Document, Moment, SelfLink
+from reelqueue.gateway.schemas.documents import Document, Moment, Path, SelfLink
 
 
 class OldSecret(Document):
@@ -75,3 +75,20 @@ class NewWebhookSecret(WebhookSecret):
     """The secret, just made. It is not shown again."""
 
     secret: str
+
+
+class SampleLinks(Document):
+    """Where to see what came of it."""
+
+    message: Path
+
+
+class WebhookSample(Document):
+    """A sample on its way. `event` is the `webhook-id`; it is not in the feed."""
+
+    object: Literal["webhook_sample"]
+    endpoint: str
+    type: str
+    event: str
+    message: str
+    links: SampleLinks

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from reelqueue.domain.custom_headers import MOST_HEADERS
 from reelqueue.domain.endpoints import KEEP_OLD_S, EndpointOptions, EndpointState, Scheme
+from reelqueue.domain.event_types import EVENT_TYPES
 from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES, PATTERNS
 from reelqueue.gateway.schemas.job_request import Label, Metadata, Url
 from reelqueue.gateway.schemas.strict import StrictModel, broken_rule
@@ -124,4 +125,12 @@ class RotateRequest(StrictModel):
     keep_old_s: Annotated[int, Field(ge=0, le=LONGEST_KEPT_S)] = Field(
         KEEP_OLD_S,
         description="How long, in seconds, what signs now goes on signing beside the new secret; 0 if it leaked.",
+    )
+
+
+class SampleRequest(StrictModel):
+    """Which event to make up."""
+
+    type: str = Field(
+        examples=["job.succeeded"], description=f"Any of {', '.join(f'`{name}`' for name in EVENT_TYPES)}."
     )
