@@ -70,7 +70,18 @@ def _rows(made: Whole, on_token: str) -> Iterator[tuple[str, list[dict[str, Any]
                 "event_types": ["*"],
                 "secret": word.encode(),
                 "description": word,
+                "filter": {"k": word},
+                "headers": word.encode(),
+                "header_names": [word],
             }
+        ],
+    )
+    replaced = {"scheme": "v1", "secret": word.encode(), "expires_at": func.now()}
+    yield (
+        "webhook_secrets",
+        [
+            {"id": new_id("webhook_secret"), "endpoint_id": endpoint, **replaced},
+            {"id": new_id("webhook_secret"), **replaced, "scheme": "v1a", "public_key": word},
         ],
     )
     ready = {"state": "ready", "session_id": f"s-{word}", "task_id": word, "user_id": word}

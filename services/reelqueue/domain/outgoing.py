@@ -39,8 +39,9 @@ class Outgoing:
 class LaneClaim:
     """The right to send to one receiver of one tenant while `epoch` stands.
 
-    `now` is the database's clock when it was taken. `secrets` are the `whsec_…` texts to sign with, the newest first;
-    `headers` go out with every message. `endpoint_id` is `None` where jobs name the URL.
+    `now` is the database's clock when it was taken. `secrets` are the `whsec_…` and `whsk_…` texts to sign with, those
+    in use first; `headers` are the endpoint's owner's, and go out with every message. `endpoint_id` is `None` where
+    jobs name the URL.
     """
 
     lane_id: str
@@ -112,3 +113,11 @@ class Message:
     created_at: datetime
     due_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentSample:
+    """An event that did not happen, and the message in which it is on its way."""
+
+    event_id: str
+    message_id: str

@@ -1,4 +1,4 @@
-"""Assets and webhook endpoints as the API shows them."""
+"""Assets and credits as the API shows them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.credits import Credits
-from reelqueue.domain.endpoints import Endpoint
 from reelqueue.domain.repairs import repairs_json
 from reelqueue.kit.clock import rfc3339
 
@@ -45,19 +44,4 @@ def asset_document(asset: Asset) -> dict[str, Any]:
         "repairs": repairs_json(asset.repairs),
         "created_at": rfc3339(asset.created_at),
         "links": {"self": f"/v1/assets/{asset.id}"},
-    }
-
-
-def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
-    """The endpoint, without its secret."""
-    return {
-        "id": endpoint.id,
-        "object": "webhook_endpoint",
-        "url": endpoint.url,
-        "event_types": list(endpoint.event_types),
-        "description": endpoint.description,
-        "state": endpoint.state,
-        "disabled_reason": endpoint.disabled_reason,
-        "created_at": rfc3339(endpoint.created_at),
-        "links": {"self": f"/v1/webhook-endpoints/{endpoint.id}"},
     }

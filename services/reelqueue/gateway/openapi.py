@@ -19,7 +19,7 @@ from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.batch_request import BatchRequest
 from reelqueue.gateway.schemas.event_documents import EVENT_DOCUMENTS
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
-from reelqueue.gateway.schemas.other_requests import AssetRequest, EndpointRequest, RetryRequest
+from reelqueue.gateway.schemas.other_requests import AssetRequest, RetryRequest
 from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
 from reelqueue.gateway.schemas.shown import SHOWN
 from reelqueue.gateway.schemas.tenancy_documents import TENANCY_SHOWN
@@ -31,6 +31,7 @@ from reelqueue.gateway.schemas.tenancy_requests import (
     TenantRequest,
 )
 from reelqueue.gateway.schemas.token_requests import UpstreamTokenPatch, UpstreamTokenRequest
+from reelqueue.gateway.schemas.webhook_requests import EndpointPatch, EndpointRequest, RotateRequest, SampleRequest
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -275,24 +276,6 @@ LIST_ASSETS: Final = operation(
 )
 GET_ASSET: Final = operation("Read an asset", {200: answer("The asset.", "Asset")}, problems=(404, 422), tag="assets")
 DELETE_ASSET: Final = operation("Delete an asset", {204: answer("Gone.")}, problems=(404, 409), tag="assets")
-CREATE_ENDPOINT: Final = operation(
-    "Add a webhook endpoint",
-    {201: answer("The only answer with the secret.", "NewWebhookEndpoint", headers=LOCATION)},
-    problems=(400, 408, 413, 415, 422),
-    body=json_body("EndpointRequest"),
-    tag="webhooks",
-)
-LIST_ENDPOINTS: Final = operation(
-    "List webhook endpoints",
-    {200: answer("Newest first.", "WebhookEndpointList")},
-    problems=(400, 422),
-    parameters=PAGE,
-    tag="webhooks",
-)
-GET_ENDPOINT: Final = operation(
-    "Read a webhook endpoint", {200: answer("The endpoint.", "WebhookEndpoint")}, problems=(404, 422), tag="webhooks"
-)
-DELETE_ENDPOINT: Final = operation("Delete a webhook endpoint", {204: answer("Gone.")}, problems=(404,), tag="webhooks")
 HEALTHZ: Final = operation("Liveness", {200: answer("Alive.", "Health")}, public=True, tag="operations")
 GET_CREDITS: Final = operation(
     "Credits",
@@ -356,6 +339,9 @@ def _schemas() -> dict[str, Any]:
         BatchRequest,
         AssetRequest,
         EndpointRequest,
+        EndpointPatch,
+        RotateRequest,
+        SampleRequest,
         ApiKeyRequest,
         TenantRequest,
         TenantPatch,

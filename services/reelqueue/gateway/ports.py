@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.audit import Actor
 from reelqueue.domain.credits import Credits
-from reelqueue.domain.endpoints import Endpoint
 from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
@@ -25,6 +24,7 @@ from reelqueue.files.limits import FileLimits
 from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
 from reelqueue.gateway.tenancy_ports import ApiKeyRows, AuditRows, ErasureRows, TenantRows
+from reelqueue.gateway.webhook_ports import EndpointRows, SampleRows, SecretRows
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
 from reelqueue.jobs.breaker_ports import BreakerView
@@ -133,28 +133,6 @@ class AssetRows(submit_ports.AssetRows, Protocol):
 
     def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Asset]:
         """Newest first, older than the id `before`."""
-        ...
-
-
-class EndpointRows(Protocol):
-    """A tenant's webhook endpoints."""
-
-    def create(
-        self, tenant_id: str, *, url: str, event_types: Sequence[str], description: str | None
-    ) -> tuple[Endpoint, str]:
-        """A new endpoint and its secret, which is never shown again."""
-        ...
-
-    def find(self, tenant_id: str, endpoint_id: str) -> Endpoint:
-        """One endpoint. Raises NotFound."""
-        ...
-
-    def list(self, tenant_id: str, *, before: str | None, limit: int) -> list[Endpoint]:
-        """Newest first, older than the id `before`."""
-        ...
-
-    def delete(self, tenant_id: str, endpoint_id: str) -> None:
-        """Forget an endpoint. Raises NotFound."""
         ...
 
 
@@ -307,6 +285,10 @@ class GatewayServices(Protocol):
     def assets(self) -> AssetRows: ...  # noqa: D102
     @property
     def endpoints(self) -> EndpointRows: ...  # noqa: D102
+    @property
+    def webhook_secrets(self) -> SecretRows: ...  # noqa: D102
+    @property
+    def samples(self) -> SampleRows: ...  # noqa: D102
     @property
     def health(self) -> Readiness: ...  # noqa: D102
     @property

@@ -19,6 +19,7 @@ PREFIXES: Final = {
     "batch": "bat_",
     "event": "evt_",
     "webhook_endpoint": "whe_",
+    "webhook_secret": "whs_",
     "message": "msg_",
     "worker": "wrk_",
     "request": "req_",

@@ -21,8 +21,8 @@ from reelqueue.store.drops import drop_pending
 from reelqueue.store.endpoint_rows import ENDPOINT_COLUMNS, endpoint_from
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import tell
-from reelqueue.store.sealed import place
-from reelqueue.store.tables import messages, tenants, webhook_endpoints, webhook_lanes
+from reelqueue.store.signing import signing_of
+from reelqueue.store.tables import messages, webhook_endpoints, webhook_lanes
 from reelqueue.store.try_rows import write_tries
 
 _L = webhook_lanes.c
@@ -80,7 +80,7 @@ class Lanes:
                 drop_pending(connection, messages.c.lane_id == lane_id)
                 _give_back(connection, lane_id, row["lease_epoch"], worker_id)
                 return None
-            claim = self._claim_from(row, worker_id)
+            claim = self._claim_from(connection, row, worker_id)
             return replace(claim, due=_due(connection, claim))
 
     def more(self, claim: LaneClaim) -> tuple[Outgoing, ...]:
@@ -160,12 +160,9 @@ class Lanes:
         ):
             raise ClaimLost(claim.lane_id)
 
-    def _claim_from(self, row: RowMapping, worker_id: str) -> LaneClaim:
+    def _claim_from(self, connection: Connection, row: RowMapping, worker_id: str) -> LaneClaim:
         tenant_id, endpoint_id = row["tenant_id"], row["endpoint_id"]
-        if endpoint_id is None:
-            sealed, aad = row["tenant_secret"], place(tenants.c.webhook_secret, tenant_id=tenant_id, row_id=tenant_id)
-        else:
-            sealed, aad = row["endpoint_secret"], place(_E.secret, tenant_id=tenant_id, row_id=endpoint_id)
+        signing = signing_of(connection, self._sealer, tenant_id=tenant_id, endpoint_id=endpoint_id)
         return LaneClaim(
             lane_id=row["id"],
             tenant_id=tenant_id,
@@ -175,7 +172,8 @@ class Lanes:
             epoch=row["lease_epoch"],
             now=row["moment"],
             health=Health(**{name: row[name] for name in _HEALTH}),
-            secrets=(self._sealer.open(sealed, aad=aad).decode(),),
+            secrets=signing.secrets,
+            headers=signing.headers,
             max_in_flight=row["max_in_flight"],
             rate_per_minute=row["rate_per_minute"],
         )
@@ -200,17 +198,11 @@ def _taking(lane_id: str, worker_id: str) -> Any:
     return select(
         *lane,
         func.now().label("moment"),
-        tenants.c.webhook_secret.label("tenant_secret"),
         _E.url.label("endpoint_url"),
-        _E.secret.label("endpoint_secret"),
         _E.max_in_flight,
         _E.rate_per_minute,
         func.coalesce(and_(_E.state == "enabled", _E.deleted_at.is_(None)), False).label("endpoint_listens"),
-    ).select_from(
-        taken.join(tenants, tenants.c.id == lane.tenant_id).outerjoin(
-            webhook_endpoints, and_(_E.id == lane.endpoint_id, _E.tenant_id == lane.tenant_id)
-        )
-    )
+    ).select_from(taken.outerjoin(webhook_endpoints, and_(_E.id == lane.endpoint_id, _E.tenant_id == lane.tenant_id)))
 
 
 def _due(connection: Connection, claim: LaneClaim) -> tuple[Outgoing, ...]:

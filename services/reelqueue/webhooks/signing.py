@@ -1,7 +1,8 @@
-"""Signatures by Standard Webhooks 1.0.0, scheme `v1`: HMAC-SHA-256 over `id.timestamp.body`. Pure.
+"""Signatures by Standard Webhooks 1.0.0 over `id.timestamp.body`. Pure.
 
-Receivers verify with any Standard Webhooks library. `verify` here is for our own receivers: the demo, the command line
-and the tests. A further scheme (`v1a`) is one more signature in the same header, which this `verify` passes over.
+Scheme `v1` is HMAC-SHA-256 with a `whsec_` secret; receivers verify with any Standard Webhooks library. Scheme `v1a`
+is ed25519 with a `whsk_` key: one more signature in the same header, which libraries of `v1` pass over, and so does
+`verify` here, which is for our own receivers: the demo, the command line and the tests.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
+
+from reelqueue.domain.signing_keys import SIGNING_KEY_PREFIX, private_key
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a prefix is no secret
 MIN_SECRET_BYTES: Final = 24
@@ -56,15 +59,24 @@ def secret_key(secret: str) -> bytes:
 
 
 def sign(secret: str, message_id: str, *, timestamp: int, body: bytes) -> str:
-    """One signature, `v1,` and base64. `timestamp` is in seconds since 1970, of this try.
+    """One signature: `v1,` and base64 for a secret, `v1a,` and base64 for a signing key.
 
-    Raises `SecretInvalid`, or `ValueError` for an id that could be read as more than one field.
+    `timestamp` is in seconds since 1970, of this try. Raises `SecretInvalid`, or `ValueError` for a signing key that is
+    none and for an id that could be read as more than one field.
     """
-    return "v1," + base64.b64encode(_mac(secret_key(secret), message_id, timestamp, body)).decode("ascii")
+    content = _signed_content(message_id, timestamp, body)
+    if secret.startswith(SIGNING_KEY_PREFIX):
+        scheme, signature = "v1a", private_key(secret).sign(content)
+    else:
+        scheme, signature = "v1", hmac.new(secret_key(secret), content, hashlib.sha256).digest()
+    return f"{scheme}," + base64.b64encode(signature).decode("ascii")
 
 
 def signed_headers(secrets: Iterable[str], message_id: str, *, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of a message. With several secrets, as while one is being replaced, each of them signs."""
+    """The three headers of a message. With several secrets, as while one is being replaced, each of them signs.
+
+    A signing key is a secret of its own here.
+    """
     signatures = [sign(secret, message_id, timestamp=timestamp, body=body) for secret in secrets]
     if not signatures:
         raise ValueError("a webhook is never sent unsigned")
@@ -100,10 +112,10 @@ def verify(secret: str, headers: Mapping[str, str], *, body: bytes, now: int, to
     return message_id
 
 
-def _mac(key: bytes, message_id: str, timestamp: int, body: bytes) -> bytes:
+def _signed_content(message_id: str, timestamp: int, body: bytes) -> bytes:
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError("a message id is printable ASCII without spaces and dots")
-    return hmac.new(key, f"{message_id}.{timestamp}.".encode("ascii") + body, hashlib.sha256).digest()
+    return f"{message_id}.{timestamp}.".encode("ascii") + body
 
 
 def _sized(key: bytes) -> bytes:

@@ -42,6 +42,7 @@ from reelqueue.store.projects import Projects
 from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
+from reelqueue.store.samples import Samples
 from reelqueue.store.sequencer import Sequencer
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tenants import Tenants
@@ -52,6 +53,7 @@ from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
 from reelqueue.store.usage import UsageRows
 from reelqueue.store.versions import Versions
+from reelqueue.store.webhook_secrets import WebhookSecrets
 from reelqueue.store.workers import Workers
 
 
@@ -150,6 +152,16 @@ class Stores:
     def endpoints(self) -> Endpoints:
         """Webhook endpoints."""
         return Endpoints(self.database, self.sealer)
+
+    @cached_property
+    def webhook_secrets(self) -> WebhookSecrets:
+        """Replaces webhook secrets."""
+        return WebhookSecrets(self.database, self.sealer)
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Sends samples."""
+        return Samples(self.database)
 
     @cached_property
     def deliveries(self) -> Deliveries:

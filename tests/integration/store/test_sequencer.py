@@ -212,10 +212,11 @@ def test_a_filter_looks_at_the_metadata(database, sequencer, board, listen):
     shop, empty = listen(tenant, "*", filter={"shop": "7"}), listen(tenant, "*", filter={})
     with database.transaction() as connection:
         wanted = write(connection, tenant, metadata={"shop": "7", "more": "x"})
-        others = [write(connection, tenant, metadata=one) for one in ({"shop": "8"}, {}, None)]
+        others = [write(connection, tenant, metadata=one) for one in ({"shop": "8"}, {})]
+        of_no_job = write(connection, tenant, "upstream.degraded", metadata=None)
     sequencer.run_once()
-    assert sent(database, shop) == [(1, wanted)]
-    assert [event_id for _, event_id in sent(database, empty)] == [wanted, *others]
+    assert sent(database, shop) == [(1, wanted), (2, of_no_job)]
+    assert [event_id for _, event_id in sent(database, empty)] == [wanted, *others, of_no_job]
 
 
 def test_a_url_of_its_own_gets_it_too(database, sequencer, board, listen):

@@ -11,8 +11,8 @@ from reelqueue.domain.outputs import Output
 from reelqueue.gateway.errors import RequestInvalid
 from reelqueue.gateway.schemas.job_request import JobRequest
 from reelqueue.gateway.schemas.moments import parse_moment
-from reelqueue.gateway.schemas.other_requests import EndpointRequest
 from reelqueue.gateway.schemas.strict import checked
+from reelqueue.gateway.schemas.webhook_requests import EndpointRequest
 from reelqueue.jobs.drafts import DraftInput
 
 ASSET = "ast_" + "0" * 26

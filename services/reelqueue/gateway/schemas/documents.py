@@ -1,4 +1,4 @@
-"""What answers about jobs, files, webhooks and credits look like.
+"""What answers about jobs, files and credits look like.
 
 For the OpenAPI document and for tests: at run time the documents are built by hand.
 Every member is always there; `null` where it does not apply yet.
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reelqueue.domain.jobs import EventType, Priority, Status, WaitingReason
-from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2030-01-31T12:00:00.000Z"])]
 Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
@@ -300,35 +299,6 @@ class AssetList(Document):
 
     object: Literal["list"]
     data: list[Asset]
-    has_more: bool
-    next_cursor: str | None
-
-
-class WebhookEndpoint(Document):
-    """Where events go. `event_types` may hold `job.*` and `*`."""
-
-    id: str
-    object: Literal["webhook_endpoint"]
-    url: str
-    event_types: list[str] = Field(examples=[list(DEFAULT_EVENT_TYPES)])
-    description: str | None
-    state: Literal["enabled", "disabled"]
-    disabled_reason: str | None
-    created_at: Moment
-    links: SelfLink
-
-
-class NewWebhookEndpoint(WebhookEndpoint):
-    """An endpoint just made, with its secret. It is not shown again."""
-
-    secret: str = Field(description="Signs what we send, by Standard Webhooks 1.0.0.")
-
-
-class WebhookEndpointList(Document):
-    """One page of endpoints, newest first."""
-
-    object: Literal["list"]
-    data: list[WebhookEndpoint]
     has_more: bool
     next_cursor: str | None
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
-from reelqueue.domain.subscriptions import DEFAULT_EVENT_TYPES, PATTERNS
-from reelqueue.gateway.schemas.job_request import Label, Url
+from reelqueue.gateway.schemas.job_request import Url
 from reelqueue.gateway.schemas.strict import StrictModel
 
 
@@ -23,14 +20,3 @@ class RetryRequest(StrictModel):
     accept_double_charge: bool = Field(
         default=False, description="Retry also where an instruction may be paid for twice."
     )
-
-
-class EndpointRequest(StrictModel):
-    """Where to send events. The secret is ours to choose, and is in the answer, once."""
-
-    url: Url = Field(examples=["https://example.com/hooks/reelqueue"])
-    event_types: Annotated[list[str], Field(min_length=1, max_length=50)] = Field(
-        default_factory=lambda: [str(kind) for kind in DEFAULT_EVENT_TYPES],
-        description=f"Any of {', '.join(f'`{pattern}`' for pattern in sorted(PATTERNS))}.",
-    )
-    description: Label | None = None

@@ -13,11 +13,8 @@ from reelqueue.gateway.schemas.documents import (
     JobEvent,
     JobEventList,
     JobList,
-    NewWebhookEndpoint,
     Problem,
     Readiness,
-    WebhookEndpoint,
-    WebhookEndpointList,
 )
 from reelqueue.gateway.schemas.project_documents import (
     Batch,
@@ -32,6 +29,14 @@ from reelqueue.gateway.schemas.project_documents import (
 from reelqueue.gateway.schemas.token_documents import UpstreamToken, UpstreamTokenList
 from reelqueue.gateway.schemas.upstream import Upstream
 from reelqueue.gateway.schemas.usage_documents import Limits, Usage
+from reelqueue.gateway.schemas.webhook_documents import (
+    NewWebhookEndpoint,
+    NewWebhookSecret,
+    WebhookEndpoint,
+    WebhookEndpointList,
+    WebhookSample,
+    WebhookSecret,
+)
 from reelqueue.gateway.schemas.why_documents import Quote, Why
 
 SHOWN: tuple[type[BaseModel], ...] = (
@@ -46,6 +51,9 @@ SHOWN: tuple[type[BaseModel], ...] = (
     WebhookEndpoint,
     NewWebhookEndpoint,
     WebhookEndpointList,
+    WebhookSecret,
+    NewWebhookSecret,
+    WebhookSample,
     Project,
     ProjectList,
     Timeline,

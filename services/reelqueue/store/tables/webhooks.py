@@ -33,6 +33,12 @@ webhook_endpoints = Table(
     Column("rate_per_minute", Integer),
     Column("last_delivery_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("secret", LargeBinary, nullable=False),
+    # Scheme v1a: the private half sealed, the public one as it is shown.
+    Column("signing_key", LargeBinary),
+    Column("public_key", Text),
+    # Of the owner's: `{name: value}`, sealed; the names once more, to be shown.
+    Column("headers", LargeBinary),
+    Column("header_names", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("state", Text, nullable=False, server_default=text("'enabled'")),
     Column("disabled_reason", Text),
     created_column(),
@@ -41,6 +47,8 @@ webhook_endpoints = Table(
     CheckConstraint("cardinality(event_types) > 0", name="event_types_not_empty"),
     CheckConstraint("max_in_flight > 0", name="max_in_flight_above_zero"),
     CheckConstraint("rate_per_minute > 0", name="rate_above_zero"),
+    CheckConstraint("(signing_key IS NULL) = (public_key IS NULL)", name="keys_are_a_pair"),
+    CheckConstraint("(headers IS NULL) = (cardinality(header_names) = 0)", name="headers_have_names"),
 )
 Index("ix_webhook_endpoints_tenant_id", webhook_endpoints.c.tenant_id, postgresql_where=text("deleted_at IS NULL"))
 
