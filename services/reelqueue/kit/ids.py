@@ -20,6 +20,7 @@ PREFIXES: Final = {
     "event": "evt_",
     "webhook_endpoint": "whe_",
     "message": "msg_",
+    "replay": "rpl_",
     "worker": "wrk_",
     "request": "req_",
 }

@@ -19,6 +19,7 @@ from reelqueue.store.tables.tenancy import (
     tenants,
     upstream_tokens,
 )
+from reelqueue.store.tables.webhook_replays import webhook_replays
 from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints, webhook_lanes
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "webhook_attempts",
     "webhook_endpoints",
     "webhook_lanes",
+    "webhook_replays",
     "workers",
 ]
