@@ -24,6 +24,7 @@ from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
+from reelqueue.gateway.message_ports import MessageRows, ReplayRows, ResendRows
 from reelqueue.gateway.tenancy_ports import ApiKeyRows, AuditRows, ErasureRows, TenantRows
 from reelqueue.jobs import submit_ports
 from reelqueue.jobs.batches import BatchIntake, BatchRows
@@ -307,6 +308,12 @@ class GatewayServices(Protocol):
     def assets(self) -> AssetRows: ...  # noqa: D102
     @property
     def endpoints(self) -> EndpointRows: ...  # noqa: D102
+    @property
+    def deliveries(self) -> MessageRows: ...  # noqa: D102
+    @property
+    def resends(self) -> ResendRows: ...  # noqa: D102
+    @property
+    def replays(self) -> ReplayRows: ...  # noqa: D102
     @property
     def health(self) -> Readiness: ...  # noqa: D102
     @property

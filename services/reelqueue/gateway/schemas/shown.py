@@ -19,6 +19,13 @@ from reelqueue.gateway.schemas.documents import (
     WebhookEndpoint,
     WebhookEndpointList,
 )
+from reelqueue.gateway.schemas.message_documents import (
+    WebhookAttempt,
+    WebhookAttemptList,
+    WebhookMessage,
+    WebhookMessageList,
+    WebhookReplay,
+)
 from reelqueue.gateway.schemas.project_documents import (
     Batch,
     BatchList,
@@ -46,6 +53,11 @@ SHOWN: tuple[type[BaseModel], ...] = (
     WebhookEndpoint,
     NewWebhookEndpoint,
     WebhookEndpointList,
+    WebhookMessage,
+    WebhookMessageList,
+    WebhookAttempt,
+    WebhookAttemptList,
+    WebhookReplay,
     Project,
     ProjectList,
     Timeline,
