@@ -16,6 +16,7 @@ import httpx
 import uvicorn
 
 from fakes.gateway_jobs import JobDriver
+from fakes.told import Told
 from reelqueue.domain.api_keys import SCOPES
 from reelqueue.gateway.app import create_app
 from reelqueue.gateway.protocol import GatewayProtocol
@@ -122,6 +123,9 @@ class RunningGateway:
         """An HTTP client with the operator's token."""
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         return httpx.Client(base_url=self.base_url, headers=headers, timeout=20, trust_env=False)
+
+    def told(self, tenant_id: str) -> Told:
+        return Told(self.services.service_database, self.services.sealer, tenant_id)
 
     def files(self) -> list[str]:
         """Every file on the disk: kept ones and temporary ones."""

@@ -65,7 +65,8 @@ class LaneClaim:
 class AttemptRecord:
     """What came of one POST: a `status`, or an `error_class` when no answer came. `excerpt` is the answer's start.
 
-    `request_headers` are those that were sent, without what may hold a secret of the receiver's.
+    `request_headers` are those that were sent, masked where they may hold a secret of the receiver's
+    (`sent_headers.kept_headers`).
     """
 
     started_at: datetime
@@ -92,6 +93,19 @@ class Attempt:
 
     number: int
     record: AttemptRecord
+
+    @property
+    def id(self) -> str:
+        """Sorts as the number does."""
+        return f"{self.number:010d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFilter:
+    """Which messages a list shows; an empty set does not narrow it."""
+
+    states: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,12 @@ def patterns_of(event: AnyEventType) -> frozenset[str]:
     return frozenset({event.value, family_of(event), "*"})
 
 
+def types_named(patterns: Iterable[str]) -> frozenset[str]:
+    """The names of all event types that the patterns name."""
+    wanted = frozenset(patterns)
+    return frozenset(name for name, kind in EVENT_TYPES.items() if patterns_of(kind) & wanted)
+
+
 def wants(patterns: Iterable[str], event: AnyEventType) -> bool:
     """Whether one of the patterns names the event."""
     return not patterns_of(event).isdisjoint(patterns)

@@ -27,6 +27,8 @@
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
     │   ├── StateConflict              409  the job is past that point
+    │   ├── EndpointNotListening       409  its endpoint is disabled or deleted
+    │   ├── ReplayTooLarge             422  too many events at once
     │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
     │   ├── BudgetExhausted            402  a budget of the tenant's; not NemoVideo's balance (CreditsExhausted)
     │   ├── ResultGone                 410
@@ -88,6 +90,7 @@ from reelqueue.errors.caller import (
     CallerError,
     CursorInvalid,
     DestinationNotAllowed,
+    EndpointNotListening,
     FileContentMismatch,
     FileEmpty,
     FileRefused,
@@ -107,6 +110,7 @@ from reelqueue.errors.caller import (
     NotFound,
     QuotaExceeded,
     RangeNotSatisfiable,
+    ReplayTooLarge,
     RequestTimedOut,
     ResultGone,
     ScopeMissing,
@@ -177,6 +181,7 @@ __all__ = [
     "DeadlineUnreachable",
     "DependencyUnavailable",
     "DestinationNotAllowed",
+    "EndpointNotListening",
     "ExportNotAllowed",
     "FileContentMismatch",
     "FileEmpty",
@@ -215,6 +220,7 @@ __all__ = [
     "RenderTimedOut",
     "RenderUnknown",
     "RepairsUnavailable",
+    "ReplayTooLarge",
     "RequestTimedOut",
     "ResultGone",
     "ResultUnusable",

@@ -239,6 +239,22 @@ class StateConflict(CallerError):
     fix = "Read the job to see where it stands."
 
 
+class EndpointNotListening(CallerError):
+    """The webhook endpoint is disabled or deleted: nothing is sent to it."""
+
+    code = "endpoint_not_listening"
+    status = 409
+    fix = "Enable the endpoint first. One that was deleted stays so: add it again, and replay to the new one."
+
+
+class ReplayTooLarge(CallerError):
+    """That is more than one replay may send again."""
+
+    code = "replay_too_large"
+    status = 422
+    fix = "See `most`. Replay a shorter span, or fewer types; or read the missing events from `GET /v1/events`."
+
+
 class QuotaExceeded(CallerError):
     """A quota is used up."""
 

@@ -33,6 +33,7 @@ from reelqueue.gateway.routes import (
     events,
     health,
     jobs,
+    messages,
     projects,
     quote,
     results,
@@ -57,9 +58,10 @@ from reelqueue.kit.local_gcra import LocalGcra
 from reelqueue.version import VERSION
 
 _JOBS: Final = (jobs, quote, why, answers, events, results)
+_WEBHOOKS: Final = (webhook_endpoints, messages)
 _TENANCY: Final = (api_keys, admin)
 _UPSTREAM: Final = (upstream_tokens, credit_routes, upstream_routes)
-API: Final = (*_JOBS, projects, batches, assets, webhook_endpoints, *_UPSTREAM, usage, *_TENANCY, health)
+API: Final = (*_JOBS, projects, batches, assets, *_WEBHOOKS, *_UPSTREAM, usage, *_TENANCY, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 

@@ -19,6 +19,7 @@ from reelqueue.gateway.queries import DEFAULT_LIMIT, MAX_LIMIT
 from reelqueue.gateway.schemas.batch_request import BatchRequest
 from reelqueue.gateway.schemas.event_documents import EVENT_DOCUMENTS
 from reelqueue.gateway.schemas.job_request import AnswerRequest, JobRequest
+from reelqueue.gateway.schemas.message_requests import ReplayRequest
 from reelqueue.gateway.schemas.other_requests import AssetRequest, RetryRequest
 from reelqueue.gateway.schemas.project_requests import ExportRequest, MessageRequest, ProjectRequest
 from reelqueue.gateway.schemas.shown import SHOWN
@@ -144,13 +145,13 @@ ACCEPTED: Final = {
     ),
     200: answer("The job ended within the wait that was asked for.", "Job", headers=LOCATION),
 }
+_KEY: Final = {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"}
 ACCEPT_HEADERS: Final = (
-    _in_header(
-        "Idempotency-Key",
-        "Makes a repeat safe for 24 hours: same key and request, same job.",
-        {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
-    ),
+    _in_header("Idempotency-Key", "Makes a repeat safe for 24 hours: same key and request, same job.", _KEY),
     _WAIT,
+)
+IDEMPOTENCY_KEY: Final = _in_header(
+    "Idempotency-Key", "Within 24 hours, a repeat with it goes on with the first.", _KEY
 )
 
 SUBMIT_JOB: Final = operation(
@@ -342,6 +343,7 @@ def _schemas() -> dict[str, Any]:
         EndpointPatch,
         RotateRequest,
         SampleRequest,
+        ReplayRequest,
         ApiKeyRequest,
         TenantRequest,
         TenantPatch,

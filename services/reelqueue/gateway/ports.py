@@ -23,6 +23,7 @@ from reelqueue.files.blobs import BlobStore
 from reelqueue.files.limits import FileLimits
 from reelqueue.files.repair.workshop import Workshop
 from reelqueue.files.spool import Spool
+from reelqueue.gateway.message_ports import MessageRows, ReplayRows, ResendRows
 from reelqueue.gateway.tenancy_ports import ApiKeyRows, AuditRows, ErasureRows, TenantRows
 from reelqueue.gateway.webhook_ports import EndpointRows, SampleRows, SecretRows
 from reelqueue.jobs import submit_ports
@@ -289,6 +290,12 @@ class GatewayServices(Protocol):
     def webhook_secrets(self) -> SecretRows: ...  # noqa: D102
     @property
     def samples(self) -> SampleRows: ...  # noqa: D102
+    @property
+    def deliveries(self) -> MessageRows: ...  # noqa: D102
+    @property
+    def resends(self) -> ResendRows: ...  # noqa: D102
+    @property
+    def replays(self) -> ReplayRows: ...  # noqa: D102
     @property
     def health(self) -> Readiness: ...  # noqa: D102
     @property

@@ -21,6 +21,7 @@ PREFIXES: Final = {
     "webhook_endpoint": "whe_",
     "webhook_secret": "whs_",
     "message": "msg_",
+    "replay": "rpl_",
     "worker": "wrk_",
     "request": "req_",
 }

@@ -48,11 +48,13 @@ WITH given AS MATERIALIZED (
         job_id text, seq integer, type text)
 ), again AS (
     UPDATE messages m SET state = 'pending', round = 0, due_at = clock_timestamp(), finished_at = NULL
-    FROM given g WHERE m.event_id = g.event_id AND m.endpoint_id = g.endpoint_id
+    FROM given g WHERE m.event_id = g.event_id AND coalesce(m.endpoint_id, '') = coalesce(g.endpoint_id, '')
     RETURNING m.event_id, m.endpoint_id, m.id
 ), fresh AS MATERIALIZED (
     SELECT g.*, row_number() OVER (PARTITION BY g.endpoint_id ORDER BY g.position) AS nth FROM given g
-    WHERE NOT EXISTS (SELECT FROM messages m WHERE m.event_id = g.event_id AND m.endpoint_id = g.endpoint_id)
+    WHERE NOT EXISTS (
+        SELECT FROM messages m
+        WHERE m.event_id = g.event_id AND coalesce(m.endpoint_id, '') = coalesce(g.endpoint_id, ''))
 ), counted AS (
     UPDATE webhook_endpoints e SET last_delivery_seq = e.last_delivery_seq + c.number
     FROM (SELECT endpoint_id, count(*) AS number FROM fresh WHERE endpoint_id IS NOT NULL GROUP BY endpoint_id) c
@@ -75,7 +77,7 @@ SELECT id FROM made UNION ALL SELECT id FROM again
 def enqueue(connection: Connection, wanted: Sequence[Wanted]) -> list[str]:
     """Have the events sent, now and in their order, and wake their lanes. Returns the ids of the messages.
 
-    An event that its endpoint was sent before is sent again: the message keeps its `delivery_seq` and its tries, and
+    An event that its receiver was sent before is sent again: the message keeps its `delivery_seq` and its tries, and
     has a whole schedule before it. A new one gets the endpoint's next `delivery_seq`. Of two who enqueue for the same
     endpoint one waits for the other's commit, so no number is given twice. For a service's connection.
     """

@@ -15,7 +15,7 @@ _WRITE = text("""
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:tries AS jsonb)) AS g (
         message_id text, state text, retry_in_s float8, started_at timestamptz, elapsed_ms integer, status integer,
-        error_class text, excerpt text)
+        error_class text, excerpt text, headers jsonb)
 ), written AS (
     UPDATE messages m SET attempts = m.attempts + 1, round = m.round + 1,
         state = CASE WHEN m.state = 'pending' THEN g.state ELSE m.state END,
@@ -27,8 +27,8 @@ WITH given AS MATERIALIZED (
     RETURNING m.id, m.attempts, m.tenant_id
 )
 INSERT INTO webhook_attempts (message_id, attempt, tenant_id, started_at, elapsed_ms, status, error_class,
-                              response_excerpt)
-SELECT w.id, w.attempts, w.tenant_id, g.started_at, g.elapsed_ms, g.status, g.error_class, g.excerpt
+                              response_excerpt, request_headers)
+SELECT w.id, w.attempts, w.tenant_id, g.started_at, g.elapsed_ms, g.status, g.error_class, g.excerpt, g.headers
 FROM written w JOIN given g ON g.message_id = w.id
 """)
 
@@ -54,6 +54,7 @@ def _row(one: Try) -> dict[str, Any]:
         "status": attempt.status,
         "error_class": attempt.error_class,
         "excerpt": _storable(attempt.excerpt),
+        "headers": dict(attempt.request_headers),
     }
 
 

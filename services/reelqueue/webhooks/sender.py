@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 from reelqueue.domain.retries import parse_retry_after
+from reelqueue.domain.sent_headers import kept_headers
 from reelqueue.egress import EgressFailed, EgressResponse, Stage, UrlInvalid
 from reelqueue.errors import DestinationNotAllowed
 from reelqueue.kit.clock import Clock
@@ -56,7 +57,7 @@ class DeliveryOutcome:
 
     `delivered`: a 2xx answer arrived whole, or up to what is read of it. `gone`: the receiver said 410 and wants no
     more. `error_class` is `None` if and only if it was delivered. `error_detail` is for the operator, not the tenant.
-    `request_headers` are as signed and sent; a signature tells nothing of its secret.
+    `request_headers` are as signed and sent, masked where they are not ours.
     """
 
     delivered: bool
@@ -118,7 +119,7 @@ class WebhookSender:
             response_excerpt=excerpt(response.body),
             retry_after_s=parse_retry_after(response.headers.get("retry-after"), now),
             gone=response.status == _GONE,
-            request_headers=own,
+            request_headers=kept_headers(own),
         )
 
     def _failed(
@@ -132,7 +133,7 @@ class WebhookSender:
             response_excerpt="",
             retry_after_s=None,
             error_detail=detail,
-            request_headers=headers,
+            request_headers=kept_headers(headers),
         )
 
 

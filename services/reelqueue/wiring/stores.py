@@ -42,6 +42,8 @@ from reelqueue.store.projects import Projects
 from reelqueue.store.quotas import Quotas
 from reelqueue.store.recoveries import Recoveries
 from reelqueue.store.renders import Renders
+from reelqueue.store.replays import Replays
+from reelqueue.store.resends import Resends
 from reelqueue.store.samples import Samples
 from reelqueue.store.sequencer import Sequencer
 from reelqueue.store.sweep import Sweep
@@ -177,6 +179,16 @@ class Stores:
     def sequencer(self) -> Sequencer:
         """Numbers the feeds."""
         return Sequencer(self.service_database)
+
+    @cached_property
+    def resends(self) -> Resends:
+        """Sends messages again."""
+        return Resends(self.database)
+
+    @cached_property
+    def replays(self) -> Replays:
+        """Sends what happened again."""
+        return Replays(self.database)
 
     @cached_property
     def intake(self) -> JobIntake:

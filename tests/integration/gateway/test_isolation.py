@@ -29,6 +29,7 @@ NEVER = {
     "batch_id": "bat_" + "0" * 26,
     "key_id": "key_" + "0" * 26,
     "token_id": "tok_" + "0" * 26,
+    "message_id": "msg_" + "0" * 26,
     "tenant_id": "ten_" + "0" * 26,
 }
 """Ids of the right form that nobody ever had."""
@@ -45,6 +46,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"state": "disabled", "url": "http://127.0.0.1:9/"},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): {"type": "job.succeeded"},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): {"keep_old_s": 0},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/replay"): {"since": "2026-01-01T00:00:00Z"},
     ("POST", "/v1/upstream-tokens"): {"token": "nmv_usr_mine"},
     ("PATCH", "/v1/upstream-tokens/{token_id}"): {"token": "nmv_usr_mine"},
     ("POST", "/v1/api-keys"): {"name": "n", "scopes": ["jobs:read"]},
@@ -107,16 +109,25 @@ def theirs(other_tenant: TenantClient) -> dict[str, str]:
     form = uploads.form(uploads.file_part("a.png", media.png(61, 61)))
     headers = {"Content-Type": form.content_type}
     token = other_tenant.gateway.services.tokens.add(other_tenant.tenant_id, "nmv_usr_theirs", label="theirs")
+    endpoint_id = other_tenant.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9/"}).json()["id"]
     return {
         "token_id": token.id,
         "job_id": other_tenant.job()["id"],
         "asset_id": other_tenant.post("/v1/assets", content=form.body, headers=headers).json()["data"][0]["id"],
         "project_id": other_tenant.post("/v1/projects").json()["id"],
         "batch_id": other_tenant.post("/v1/batches", json={"jobs": [{"instruction": "x"}]}).json()["id"],
-        "endpoint_id": other_tenant.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9/"}).json()["id"],
+        "endpoint_id": endpoint_id,
+        "message_id": sent(other_tenant, endpoint_id),
         "key_id": other_tenant.post("/v1/api-keys", json={"name": "n", "scopes": ["jobs:read"]}).json()["id"],
         "tenant_id": other_tenant.tenant_id,
     }
+
+
+def sent(owner: TenantClient, endpoint_id: str) -> str:
+    """A message to the owner's endpoint."""
+    told = owner.gateway.told(owner.tenant_id)
+    [event] = told.events("job.failed")
+    return str(told.message(event, endpoint_id)["id"])
 
 
 @contextmanager
@@ -128,6 +139,8 @@ def unchanged(owner: TenantClient, theirs: Mapping[str, str]) -> Iterator[None]:
         f"/v1/projects/{theirs['project_id']}",
         f"/v1/batches/{theirs['batch_id']}",
         f"/v1/webhook-endpoints/{theirs['endpoint_id']}",
+        f"/v1/messages/{theirs['message_id']}",
+        f"/v1/messages/{theirs['message_id']}/attempts",
         f"/v1/api-keys/{theirs['key_id']}",
         f"/v1/upstream-tokens/{theirs['token_id']}",
         "/v1/jobs",

@@ -16,6 +16,13 @@ from reelqueue.gateway.schemas.documents import (
     Problem,
     Readiness,
 )
+from reelqueue.gateway.schemas.message_documents import (
+    WebhookAttempt,
+    WebhookAttemptList,
+    WebhookMessage,
+    WebhookMessageList,
+    WebhookReplay,
+)
 from reelqueue.gateway.schemas.project_documents import (
     Batch,
     BatchList,
@@ -54,6 +61,11 @@ SHOWN: tuple[type[BaseModel], ...] = (
     WebhookSecret,
     NewWebhookSecret,
     WebhookSample,
+    WebhookMessage,
+    WebhookMessageList,
+    WebhookAttempt,
+    WebhookAttemptList,
+    WebhookReplay,
     Project,
     ProjectList,
     Timeline,

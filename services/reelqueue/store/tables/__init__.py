@@ -19,6 +19,7 @@ from reelqueue.store.tables.tenancy import (
     tenants,
     upstream_tokens,
 )
+from reelqueue.store.tables.webhook_replays import webhook_replays
 from reelqueue.store.tables.webhook_secrets import webhook_secrets
 from reelqueue.store.tables.webhooks import messages, webhook_attempts, webhook_endpoints, webhook_lanes
 
@@ -56,6 +57,7 @@ __all__ = [
     "webhook_attempts",
     "webhook_endpoints",
     "webhook_lanes",
+    "webhook_replays",
     "webhook_secrets",
     "workers",
 ]

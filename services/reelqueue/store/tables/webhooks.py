@@ -143,5 +143,6 @@ webhook_attempts = Table(
     Column("status", Integer),
     Column("error_class", Text),
     Column("response_excerpt", Text),
+    Column("request_headers", JSONB, nullable=False, server_default=text("'{}'")),
     CheckConstraint("attempt > 0", name="attempt_from_one"),
 )

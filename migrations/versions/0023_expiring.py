@@ -1,6 +1,6 @@
 """When the owner was told that files which arrived late are deleted soon.
 
-Revision: 0024, after 0020.
+Revision: 0023, after 0022.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0024"
-down_revision = "0020"
+revision = "0023"
+down_revision = "0022"
 
 THESE = "type IN ('job.started', 'asset.expiring')"
 
