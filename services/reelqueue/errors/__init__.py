@@ -29,6 +29,7 @@
     │   ├── StateConflict              409  the job is past that point
     │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
     │   ├── BudgetExhausted            402  a budget of the tenant's; not NemoVideo's balance (CreditsExhausted)
+    │   ├── FeedPositionExpired        410
     │   ├── ResultGone                 410
     │   └── RangeNotSatisfiable        416
     ├── UpstreamError                NemoVideo refused or broke; the class says which
@@ -88,6 +89,7 @@ from reelqueue.errors.caller import (
     CallerError,
     CursorInvalid,
     DestinationNotAllowed,
+    FeedPositionExpired,
     FileContentMismatch,
     FileEmpty,
     FileRefused,
@@ -178,6 +180,7 @@ __all__ = [
     "DependencyUnavailable",
     "DestinationNotAllowed",
     "ExportNotAllowed",
+    "FeedPositionExpired",
     "FileContentMismatch",
     "FileEmpty",
     "FileRefused",
