@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from benchmarks import (
     accept,
+    clients,
     cost,
     depth,
     dispatch,
@@ -44,6 +45,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "first_byte": first_byte,
     "cost": cost,
     "streams": streams,
+    "clients": clients,
     "throughput": throughput,
     "dispatch": dispatch,
     "throttle": throttle,

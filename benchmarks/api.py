@@ -39,6 +39,10 @@ class Api:
         job_id: str = self._post("/v1/jobs", json.dumps(fields).encode(), headers, status=202)["id"]
         return job_id
 
+    def cancel(self, job_id: str) -> None:
+        """End a job that no worker has taken yet."""
+        self._post(f"/v1/jobs/{job_id}/cancel", b"", {}, status=200)
+
     def keep(self, path: Path = PICTURE) -> str:
         """The id of a file that was uploaded as an asset."""
         boundary = uuid.uuid4().hex

@@ -83,11 +83,11 @@ class Site:
         )
         return Services(settings, process="benchmark")
 
-    def account(self, *, max_running: int, upstream: bool = True) -> Account:
+    def account(self, *, max_running: int, upstream: bool = True, name: str = "bench") -> Account:
         """A new tenant with a key; `upstream` adds a token of the twin, which has to run."""
         services = self.services()
         try:
-            tenant = services.tenants.create("bench", max_running=max_running)
+            tenant = services.tenants.create(name, max_running=max_running)
             key = services.api_keys.create(tenant.id, name="bench", scopes=sorted(SCOPES))
             if upstream:
                 token = services.tokens.add(tenant.id, mint_token(self.twin_url), label="bench")

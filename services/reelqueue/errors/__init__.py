@@ -31,6 +31,7 @@
     │   ├── ReplayTooLarge             422  too many events at once
     │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
     │   ├── BudgetExhausted            402  a budget of the tenant's; not NemoVideo's balance (CreditsExhausted)
+    │   ├── FeedPositionExpired        410
     │   ├── ResultGone                 410
     │   └── RangeNotSatisfiable        416
     ├── UpstreamError                NemoVideo refused or broke; the class says which
@@ -91,6 +92,7 @@ from reelqueue.errors.caller import (
     CursorInvalid,
     DestinationNotAllowed,
     EndpointNotListening,
+    FeedPositionExpired,
     FileContentMismatch,
     FileEmpty,
     FileRefused,
@@ -183,6 +185,7 @@ __all__ = [
     "DestinationNotAllowed",
     "EndpointNotListening",
     "ExportNotAllowed",
+    "FeedPositionExpired",
     "FileContentMismatch",
     "FileEmpty",
     "FileRefused",

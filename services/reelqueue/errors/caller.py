@@ -272,6 +272,14 @@ class BudgetExhausted(CallerError):
     fix = "See `level`: wait until `resets_at`, cancel jobs that wait, or ask the operator for a larger budget."
 
 
+class FeedPositionExpired(CallerError):
+    """Events that follow this position are no longer kept."""
+
+    code = "feed_position_expired"
+    status = 410
+    fix = "Read on from `oldest`, with `after` one below it, and look at your jobs for what was missed."
+
+
 class ResultGone(CallerError):
     """The result is no longer kept."""
 

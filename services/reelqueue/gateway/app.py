@@ -19,7 +19,8 @@ from reelqueue.gateway.chores import chores
 from reelqueue.gateway.context import Gateway
 from reelqueue.gateway.cursors import Cursors
 from reelqueue.gateway.edge import Edge
-from reelqueue.gateway.hub import Hub
+from reelqueue.gateway.guests import Guests
+from reelqueue.gateway.hub import CHANNELS, Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.problems import answer_disconnect, answer_error, answer_http_exception
 from reelqueue.gateway.rates import KeyRates
@@ -31,6 +32,7 @@ from reelqueue.gateway.routes import (
     batches,
     docs,
     events,
+    feed,
     health,
     jobs,
     messages,
@@ -61,7 +63,7 @@ _JOBS: Final = (jobs, quote, why, answers, events, results)
 _WEBHOOKS: Final = (webhook_endpoints, messages)
 _TENANCY: Final = (api_keys, admin)
 _UPSTREAM: Final = (upstream_tokens, credit_routes, upstream_routes)
-API: Final = (*_JOBS, projects, batches, assets, *_WEBHOOKS, *_UPSTREAM, usage, *_TENANCY, health)
+API: Final = (*_JOBS, projects, batches, assets, *_WEBHOOKS, feed, *_UPSTREAM, usage, *_TENANCY, health)
 """The modules of the routes that the OpenAPI document names, in its order."""
 _ABOUT: Final = "Post pictures or clips and an instruction; hear by signed webhook when the video is ready."
 
@@ -114,7 +116,8 @@ def build_gateway(services: GatewayServices) -> Gateway:
         threads=threads,
         authenticator=Authenticator(services.api_keys, pepper=services.pepper, clock=services.clock, threads=threads),
         cursors=Cursors(services.cursor_key),
-        hub=Hub(services.notices),
+        hub=Hub(lambda: services.notices(*CHANNELS), services.watched.versions),
+        guests=Guests(services.api_keys, clock=services.clock, threads=threads),
         submission=submission,
         project_exports=exports,
         project_messages=ProjectMessages(

@@ -1,4 +1,4 @@
-"""What a gateway does beside answering: notes which keys were used, and removes files that nobody may keep."""
+"""What a gateway does beside answering: notes which keys were used, and removes what nobody may keep any longer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from reelqueue.kit.logs import get_logger
 TOUCH_EVERY_S: Final = 60.0
 SWEEP_EVERY_S: Final = 3600.0
 ERASE_EVERY_S: Final = 10.0
+FORGET_EVERY_S: Final = 600.0
 
 _log = get_logger(__name__)
 
@@ -22,7 +23,10 @@ _log = get_logger(__name__)
 @asynccontextmanager
 async def chores(gateway: Gateway) -> AsyncIterator[None]:
     """Done now and then within the block; the keys once more at its end."""
-    tasks = [asyncio.create_task(chore(gateway)) for chore in (_touch_keys, _sweep_files, _erase_files)]
+    tasks = [
+        asyncio.create_task(chore(gateway))
+        for chore in (_touch_keys, _sweep_files, _erase_files, _forget_events, _look_at_keys)
+    ]
     try:
         yield
     finally:
@@ -69,3 +73,19 @@ async def _erase_files(gateway: Gateway) -> None:
         else:
             if removed:
                 _log.info("files.erased", removed=removed)
+
+
+async def _forget_events(gateway: Gateway) -> None:
+    """All that is old, a bounded part at a time."""
+    while True:
+        await asyncio.sleep(FORGET_EVERY_S)
+        try:
+            while forgotten := await gateway.threads.slow(gateway.services.feed_keeping.run):
+                _log.info("feed.forgotten", events=forgotten)
+        except DependencyUnavailable:
+            _log.warning("feed.forgetting_failed", exc_info=True)
+
+
+async def _look_at_keys(gateway: Gateway) -> None:
+    """Of those who are being streamed to."""
+    await gateway.guests.keep_looking()

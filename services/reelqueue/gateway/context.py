@@ -13,6 +13,7 @@ from starlette.responses import Response
 from reelqueue.gateway.accepting import Accepting
 from reelqueue.gateway.auth import Authenticator, Principal
 from reelqueue.gateway.cursors import Cursors
+from reelqueue.gateway.guests import Guests
 from reelqueue.gateway.hub import Hub
 from reelqueue.gateway.ports import GatewayServices
 from reelqueue.gateway.rates import KeyRates, rate_headers
@@ -40,6 +41,7 @@ class Gateway:
     authenticator: Authenticator
     cursors: Cursors
     hub: Hub
+    guests: Guests
     submission: JobSubmission
     retrying: JobRetry
     quoting: JobQuote

@@ -1,28 +1,40 @@
-"""A job's events as Server-Sent Events: what happened so far, then what happens, until the job has ended."""
+"""Server-Sent Events: the lines of a stream, and what every stream of ours does beside telling what is new.
+
+It tells the client when to come back, not all of them at once after a restart; it says something at least every
+`sse_ping_s`; and it ends, so that the client comes back and is answered anew, when the process stops, when the client's
+key has ended, when what it follows is gone and when the database does not answer. Nothing is lost by an end: what has
+an id is read again from the database.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from functools import partial
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable
+from typing import Final
 
-from reelqueue.domain.documents import event_document, job_document
-from reelqueue.domain.jobs import TERMINAL_EVENTS, Job, JobEvent
-from reelqueue.gateway.context import Gateway
-from reelqueue.gateway.responses import dumps
+from starlette.responses import Response, StreamingResponse
 
-PAGE: Final = 500
+from reelqueue.errors import DependencyUnavailable, NotFound
+from reelqueue.gateway.context import Call
+from reelqueue.gateway.hub import Watch
+from reelqueue.gateway.preferences import EVENT_STREAM
+
 _RETRY_MS: Final = (2_000, 5_000)
-"""How long a client waits before it comes back: not all of them at once after a restart."""
 PING: Final = b": ping\n\n"
 
+Telling = Callable[[Watch], AsyncIterator[bytes]]
+"""What is new, as long as somebody watches."""
 
-def sse_event(kind: str, document: Any, *, event_id: int | None = None) -> bytes:
+
+def sse_event(kind: str, document: bytes, *, event_id: int | None = None) -> bytes:
     """One event, its document on one line. Without an id, a client's place in the stream does not move."""
-    head = f"event: {kind}\n" if event_id is None else f"id: {event_id}\nevent: {kind}\n"
-    return head.encode() + b"data: " + dumps(document) + b"\n\n"
+    return b"%sevent: %s\ndata: %s\n\n" % (sse_place(event_id), kind.encode(), document)
+
+
+def sse_place(event_id: int | None) -> bytes:
+    """The line that moves a client's place in the stream, alone or with an event."""
+    return b"" if event_id is None else b"id: %d\n" % event_id
 
 
 def retry_line(rng: random.Random) -> bytes:
@@ -30,46 +42,39 @@ def retry_line(rng: random.Random) -> bytes:
     return f"retry: {rng.randint(*_RETRY_MS)}\n\n".encode()
 
 
-def progress_of(job: Job) -> dict[str, Any]:
-    """What moves between events."""
-    document = job_document(job)
-    return {name: document[name] for name in ("id", "status", "progress", "waiting", "step")}
+class Pulse:
+    """When a stream last said something, by the event loop's clock."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._now = asyncio.get_running_loop().time
+        self._spoke_at = self._now()
+
+    def spoke(self) -> None:
+        """Something was said just now."""
+        self._spoke_at = self._now()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until something has to be said; 0 or less: now."""
+        return self._spoke_at + self._every_s - self._now()
 
 
-async def job_events(gateway: Gateway, job: Job, *, after: int) -> AsyncIterator[bytes]:
-    """The stream: durable events from `after` on, by id; between them progress, which is not kept and has no id.
-
-    Ends after the terminal event, or when the process stops: a client that comes back loses nothing.
-    """
-    services = gateway.services
-    loop = asyncio.get_running_loop()
-    ping_s = services.settings.gateway.sse_ping_s
-    yield retry_line(services.rng)
-    shown: dict[str, Any] | None = None
-    spoke_at = loop.time()
-    with gateway.hub.watch(job.id) as watch:
-        while True:
-            job = await gateway.threads.quick(partial(services.jobs.find, job.tenant_id, job.id))
-            while after < job.event_seq:
-                events = await _read(gateway, job, after=after)
-                for event in events:
-                    yield sse_event(event.type.value, event_document(event), event_id=event.seq)
-                    after, spoke_at = event.seq, loop.time()
-                    if event.type in TERMINAL_EVENTS:
-                        return
-                if not events:
-                    break
-            if job.status.is_final or watch.closing:
-                return
-            if (progress := progress_of(job)) != shown:
-                yield sse_event("progress", progress)
-                shown, spoke_at = progress, loop.time()
-            await watch.changed(spoke_at + ping_s - loop.time())
-            if loop.time() - spoke_at >= ping_s:
-                yield PING
-                spoke_at = loop.time()
+def stream(call: Call, key: str, scope: str, telling: Telling) -> Response:
+    """The answer that goes on telling what changes of the watched `key`, for as long as the scope allows."""
+    return StreamingResponse(
+        _told(call, key, scope, telling),
+        media_type=EVENT_STREAM,
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
 
 
-async def _read(gateway: Gateway, job: Job, *, after: int) -> list[JobEvent]:
-    read = partial(gateway.services.events.after, job.tenant_id, job.id, after, PAGE)
-    return await gateway.threads.quick(read)
+async def _told(call: Call, key: str, scope: str, telling: Telling) -> AsyncIterator[bytes]:
+    gateway = call.gateway
+    yield retry_line(gateway.services.rng)
+    with gateway.hub.watch(key) as watch, gateway.guests.seat(call.principal, scope, watch):
+        try:
+            async for lines in telling(watch):
+                yield lines
+        except (NotFound, DependencyUnavailable):
+            return

@@ -1,21 +1,24 @@
-"""One listener for all who wait: notices from the database wake the coroutines that watch a job.
+"""One listener for all who wait: notices from the database wake the coroutines that watch a job or a feed.
 
 A notice is a hint. Watchers read the row after they begin to watch and before they first wait, so no change can fall
-between; and they look again by themselves every few seconds, so a lost hint costs no more than that.
+between. Every few seconds one look compares the versions of all that is watched, so a lost hint costs no more than
+that, and thousands of watchers cost one statement.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from reelqueue.domain.channels import FEED, JOB
 from reelqueue.gateway.ports import Notice, Notices
 from reelqueue.kit.logs import get_logger
 
-CHANNEL: Final = "rq_job"
+CHANNELS: Final = (JOB, FEED)
+"""Their payload is what is watched: a job's id, or the tenant's whose feed it is."""
 RECONNECTED: Final = "reconnected"
 LOOK_AGAIN_S: Final = 5.0
 _RESTART_S: Final = 1.0
@@ -24,74 +27,95 @@ _log = get_logger(__name__)
 
 
 class Watch:
-    """One coroutine's interest in one job."""
+    """One coroutine's interest in one job or feed."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._woken = asyncio.Event()
+        self._dismissed = False
 
     def wake(self) -> None:
         """There may be something new. From the event loop."""
         self._woken.set()
 
-    async def changed(self, within_s: float) -> None:
-        """Return when there may be something new, at the latest after `within_s` or `LOOK_AGAIN_S` seconds."""
+    def dismiss(self) -> None:
+        """Whoever watches is to go now. From the event loop."""
+        self._dismissed = True
+        self.wake()
+
+    async def changed(self, within_s: float) -> bool:
+        """Whether there may be something new: true as soon as that is so, false after `within_s` seconds without."""
         try:
-            async with asyncio.timeout(max(0.0, min(within_s, LOOK_AGAIN_S))):
+            async with asyncio.timeout(max(0.0, within_s)):
                 await self._woken.wait()
         except TimeoutError:
-            return
+            return False
         self._woken.clear()
+        return True
 
     @property
     def closing(self) -> bool:
-        """Whether the process is about to stop: whoever waits should answer with what there is."""
-        return self._hub.closing
+        """Whether to end now, with what there is: the process is about to stop, or whoever watches may not any more."""
+        return self._hub.closing or self._dismissed
 
 
 class Hub:
     """For one event loop. `start` and `stop` belong to the application's lifespan."""
 
-    def __init__(self, listener: Callable[[], Notices]) -> None:
+    def __init__(
+        self, listener: Callable[[], Notices], versions: Callable[[Collection[str]], Mapping[str, str]]
+    ) -> None:
+        """`versions` says of each watched key what it is now, in a word that is another one after each change."""
         self._listener = listener
+        self._versions = versions
         self._watches: dict[str, set[Watch]] = {}
+        self._known: dict[str, str | None] = {}
         self._stopped = threading.Event()
         self._notices: Notices | None = None
         self._thread: threading.Thread | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._look_now = asyncio.Event()
         self.closing = False
 
     def start(self) -> None:
-        """Begin to listen, in a thread of its own. From the event loop that will wait."""
+        """Begin to listen, in a thread of its own, and to look. From the event loop that will wait."""
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._listen, args=(loop,), name="gateway-hub", daemon=True)
         self._thread.start()
+        self._looking = loop.create_task(self._look_again())
 
     def close(self) -> None:
         """Let every watcher answer now with what there is. From the event loop."""
         self.closing = True
-        self._wake_all()
+        for watches in self._watches.values():
+            _wake(watches)
 
     async def stop(self) -> None:
         """Close, and wait for the thread."""
         self.close()
         self._stopped.set()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._notices is not None:
             self._notices.close()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
     @contextmanager
-    def watch(self, job_id: str) -> Iterator[Watch]:
-        """Hear of changes to a job for the length of the block."""
+    def watch(self, key: str) -> Iterator[Watch]:
+        """Hear of changes to a job, or to a tenant's feed, for the length of the block."""
         watch = Watch(self)
-        self._watches.setdefault(job_id, set()).add(watch)
+        self._watches.setdefault(key, set()).add(watch)
         try:
             yield watch
         finally:
-            watches = self._watches[job_id]
+            watches = self._watches[key]
             watches.discard(watch)
             if not watches:
-                del self._watches[job_id]
+                del self._watches[key]
+                self._known.pop(key, None)
+
+    # --- hints ---
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stopped.is_set():
@@ -102,18 +126,45 @@ class Hub:
                         break
                     if notice is not None:
                         loop.call_soon_threadsafe(self._take, notice)
-            except Exception:  # noqa: BLE001 - without hints, watchers still look by themselves
+            except Exception:  # noqa: BLE001 - without hints there are still the looks
                 _log.warning("hub.listener_failed", exc_info=True)
             self._stopped.wait(_RESTART_S)
 
     def _take(self, notice: Notice) -> None:
         if notice.channel == RECONNECTED:
-            self._wake_all()
-        elif notice.channel == CHANNEL:
-            for watch in self._watches.get(notice.payload, ()):
-                watch.wake()
+            # What was missed is found by one look. To wake everybody would be a look each, all at once.
+            self._look_now.set()
+        elif notice.channel in CHANNELS:
+            _wake(self._watches.get(notice.payload, ()))
 
-    def _wake_all(self) -> None:
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.wake()
+    # --- looks ---
+
+    async def _look_again(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._look_now.wait()
+            except TimeoutError:
+                pass
+            self._look_now.clear()
+            if self._watches:
+                await self._look()
+
+    async def _look(self) -> None:
+        keys = list(self._watches)
+        try:
+            found = await asyncio.to_thread(self._versions, keys)
+        except Exception:  # noqa: BLE001 - a database that does not answer now is looked at again
+            _log.warning("hub.look_failed", exc_info=True)
+            return
+        for key in keys:
+            version = found.get(key)
+            # What is seen for the first time may have changed since its watcher read it.
+            if key in self._watches and (key not in self._known or self._known[key] != version):
+                self._known[key] = version
+                _wake(self._watches[key])
+
+
+def _wake(watches: Collection[Watch]) -> None:
+    for watch in watches:
+        watch.wake()

@@ -46,7 +46,7 @@ _DESCRIPTIONS: Final = {
     404: "No such thing for this tenant.",
     408: "The body came too slowly.",
     409: "Not possible in this state.",
-    410: "The file is no longer kept.",
+    410: "The file or the place in the feed is no longer kept.",
     413: "A body, field or file is too large.",
     414: "The URL is too long.",
     415: "Media type, encoding or file type not supported.",
@@ -115,7 +115,8 @@ def in_query(name: str, description: str, schema: Mapping[str, Any] = _TEXT, **e
     return {"name": name, "in": "query", "description": description, "schema": dict(schema), **extra}
 
 
-def _in_header(name: str, description: str, schema: Mapping[str, Any] = _TEXT) -> dict[str, Any]:
+def in_header(name: str, description: str, schema: Mapping[str, Any] = _TEXT) -> dict[str, Any]:
+    """A header of the request."""
     return {"name": name, "in": "header", "description": description, "schema": dict(schema)}
 
 
@@ -128,7 +129,7 @@ _LIMIT: Final = in_query(
     "limit", "Items a page.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 )
 PAGE: Final = (in_query("cursor", "`next_cursor` of the page before, with the same filters."), _LIMIT)
-_WAIT: Final = _in_header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds.")
+_WAIT: Final = in_header("Prefer", "`wait=N`: answer when the job has ended, or after N seconds.")
 _UPLOAD_PROBLEMS: Final = (400, 408, 413, 415, 422, 507)
 _BINARY: Final = {"type": "array", "items": {"type": "string", "format": "binary"}}
 
@@ -147,12 +148,10 @@ ACCEPTED: Final = {
 }
 _KEY: Final = {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"}
 ACCEPT_HEADERS: Final = (
-    _in_header("Idempotency-Key", "Makes a repeat safe for 24 hours: same key and request, same job.", _KEY),
+    in_header("Idempotency-Key", "Makes a repeat safe for 24 hours: same key and request, same job.", _KEY),
     _WAIT,
 )
-IDEMPOTENCY_KEY: Final = _in_header(
-    "Idempotency-Key", "Within 24 hours, a repeat with it goes on with the first.", _KEY
-)
+IDEMPOTENCY_KEY: Final = in_header("Idempotency-Key", "Within 24 hours, a repeat with it goes on with the first.", _KEY)
 
 SUBMIT_JOB: Final = operation(
     "Submit a job",
@@ -234,7 +233,7 @@ JOB_EVENTS: Final = operation(
     parameters=(
         in_query("after", "Events numbered above this.", {"type": "integer", "minimum": 0, "default": 0}),
         _LIMIT,
-        _in_header("Last-Event-ID", "For streams: the `seq` of the last event received."),
+        in_header("Last-Event-ID", "For streams: the `seq` of the last event received."),
     ),
 )
 _VIDEO: Final = {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}
@@ -247,9 +246,9 @@ GET_RESULT: Final = operation(
     },
     problems=(404, 409, 410, 416, 422),
     parameters=(
-        _in_header("Range", "One range of bytes."),
-        _in_header("If-Range", "Only if this is still the ETag."),
-        _in_header("If-None-Match", "ETags that you have."),
+        in_header("Range", "One range of bytes."),
+        in_header("If-Range", "Only if this is still the ETag."),
+        in_header("If-None-Match", "ETags that you have."),
     ),
 )
 GET_OUTPUT_RESULT: Final = {**GET_RESULT, "summary": "Download one output's result"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from reelqueue.domain.assets import Asset
 from reelqueue.domain.audit import Actor
 from reelqueue.domain.credits import Credits
+from reelqueue.domain.feed import FeedPage
 from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
@@ -125,6 +126,24 @@ class EventRows(Protocol):
         ...
 
 
+class FeedRows(Protocol):
+    """A tenant's feed."""
+
+    def after(
+        self, tenant_id: str, after: int | None, *, types: Collection[str] | None = None, limit: int = 100
+    ) -> FeedPage:
+        """Those numbered above `after`, in order; with `None` from the oldest kept on."""
+        ...
+
+
+class WatchedRows(Protocol):
+    """Jobs and feeds that somebody waits for."""
+
+    def versions(self, keys: Collection[str]) -> Mapping[str, str]:
+        """Of each that is there, a word that is another one after each change."""
+        ...
+
+
 class AssetRows(submit_ports.AssetRows, Protocol):
     """A tenant's files."""
 
@@ -174,12 +193,12 @@ class Notice(Protocol):
 
     @property
     def channel(self) -> str:
-        """`rq_job`, or `reconnected` when hints may have been missed."""
+        """The name, or `reconnected` when hints may have been missed."""
         ...
 
     @property
     def payload(self) -> str:
-        """On `rq_job`: the job's id."""
+        """What it is about: on `rq_job` the job's id, on `rq_feed` the tenant's."""
         ...
 
 
@@ -283,6 +302,12 @@ class GatewayServices(Protocol):
     @property
     def events(self) -> EventRows: ...  # noqa: D102
     @property
+    def feed(self) -> FeedRows: ...  # noqa: D102
+    @property
+    def feed_keeping(self) -> Sweep: ...  # noqa: D102
+    @property
+    def watched(self) -> WatchedRows: ...  # noqa: D102
+    @property
     def assets(self) -> AssetRows: ...  # noqa: D102
     @property
     def endpoints(self) -> EndpointRows: ...  # noqa: D102
@@ -315,6 +340,6 @@ class GatewayServices(Protocol):
     @property
     def input_fetcher(self) -> submit_ports.Fetcher: ...  # noqa: D102
     @property
-    def notices(self) -> Callable[[], Notices]: ...  # noqa: D102 - each call a new listener on `rq_job`
+    def notices(self) -> Callable[..., Notices]: ...  # noqa: D102 - each call a new listener on the channels named
     @property
     def broker_ok(self) -> Callable[[], bool]: ...  # noqa: D102

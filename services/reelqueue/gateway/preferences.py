@@ -8,9 +8,11 @@ from typing import Final
 from starlette.requests import Request
 
 from reelqueue.errors import IdempotencyKeyInvalid
+from reelqueue.gateway.errors import RequestInvalid, Violation
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
+_EVENT_ID: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 EVENT_STREAM: Final = "text/event-stream"
 
 
@@ -32,6 +34,18 @@ def wait_seconds(request: Request, *, most: int) -> int | None:
             if match:
                 return min(int(match[1]), most)
     return None
+
+
+def last_event_id(request: Request, *, most: int) -> int | None:
+    """The number in `Last-Event-ID`, which a client sends that comes back to a stream. Raises `RequestInvalid`."""
+    text = request.headers.get("last-event-id")
+    if text is None:
+        return None
+    if not _EVENT_ID.fullmatch(text) or int(text) > most:
+        raise RequestInvalid(
+            Violation(code="field_invalid", message="This takes the id of an event.", parameter="Last-Event-ID")
+        )
+    return int(text)
 
 
 def wants_event_stream(request: Request) -> bool:

@@ -19,6 +19,8 @@ MOST_MEMBERS: Final = 100
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
+LARGEST_NUMBER: Final = 9_999_999_999
+"""The largest that a query can name."""
 
 
 class Query:
@@ -69,12 +71,24 @@ class Query:
 
     def number(self, name: str, *, default: int, least: int, most: int) -> int:
         """A plain decimal number within bounds."""
+        found = self.maybe_number(name, least=least, most=most)
+        return default if found is None else found
+
+    def maybe_number(self, name: str, *, least: int = 0, most: int) -> int | None:
+        """A plain decimal number within bounds, if the member is there."""
         text = self.one(name)
         if text is None:
-            return default
+            return None
         if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
             _refuse(name, f"This takes a whole number from {least} to {most}.")
         return int(text)
+
+    def is_word(self, name: str, word: str) -> bool:
+        """Whether the member is this word; it is taken away only then."""
+        if self._members.get(name) != [word]:
+            return False
+        del self._members[name]
+        return True
 
     def moment(self, name: str) -> datetime | None:
         """An RFC 3339 time."""

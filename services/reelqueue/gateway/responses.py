@@ -16,8 +16,13 @@ def dumps(document: Any) -> bytes:
 
 def json_response(document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A document as an answer. Nothing of it may be cached: it is one tenant's, and it changes."""
+    return json_text(dumps(document), status=status, headers=headers)
+
+
+def json_text(text: bytes | str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A document that is text already, as an answer; otherwise as `json_response`."""
     return Response(
-        dumps(document),
+        text,
         status_code=status,
         media_type="application/json",
         headers={"cache-control": "no-store", **(headers or {})},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,10 @@ class ApiKeyRows(Protocol):
 
     def find(self, key_id: str) -> ApiKey | None:
         """The key, live or not."""
+        ...
+
+    def find_all(self, key_ids: Collection[str]) -> Mapping[str, ApiKey]:
+        """The keys of these ids that are there, live or not."""
         ...
 
     def touch(self, key_ids: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import RowMapping, func, insert, select, update
@@ -73,14 +73,17 @@ class ApiKeys:
 
     def find(self, key_id: str) -> ApiKey | None:
         """The key of this id, revoked and expired ones too: `domain.api_keys.admits` decides."""
+        return self.find_all([key_id]).get(key_id)
+
+    def find_all(self, key_ids: Collection[str]) -> Mapping[str, ApiKey]:
+        """The keys of these ids, as `find` finds them; those that are not there are missing."""
         statement = (
             select(api_keys, tenants.c.state.label("tenant_state"))
             .join(tenants, tenants.c.id == _K.tenant_id)
-            .where(_K.id == key_id)
+            .where(_K.id.in_(key_ids))
         )
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().first()
-        return None if row is None else _key_from(row)
+            return {row["id"]: _key_from(row) for row in connection.execute(statement).mappings()}
 
     def find_of(self, tenant_id: str, key_id: str) -> ApiKey:
         """The tenant's key of this id, revoked and expired ones too. Raises `NotFound`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cached_property
 
 from reelqueue.domain.breakers import BreakerPolicy
@@ -30,6 +31,8 @@ from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.erasures import Erasures
 from reelqueue.store.events import Events
 from reelqueue.store.expiring import Expiring
+from reelqueue.store.feed import Feed
+from reelqueue.store.feed_keeping import FeedKeeping
 from reelqueue.store.health import Health
 from reelqueue.store.history import History
 from reelqueue.store.intake import JobIntake
@@ -55,6 +58,7 @@ from reelqueue.store.turns import Turns
 from reelqueue.store.uploads import Uploads
 from reelqueue.store.usage import UsageRows
 from reelqueue.store.versions import Versions
+from reelqueue.store.watched import Watched
 from reelqueue.store.webhook_secrets import WebhookSecrets
 from reelqueue.store.workers import Workers
 
@@ -229,6 +233,21 @@ class Stores:
     def events(self) -> Events:
         """Reads events."""
         return Events(self.database)
+
+    @cached_property
+    def feed(self) -> Feed:
+        """Reads feeds."""
+        return Feed(self.database)
+
+    @cached_property
+    def feed_keeping(self) -> FeedKeeping:
+        """Forgets old events."""
+        return FeedKeeping(self.service_database, keep=timedelta(days=self.settings.webhooks.keep_days))
+
+    @cached_property
+    def watched(self) -> Watched:
+        """Knows what changed."""
+        return Watched(self.service_database)
 
     @cached_property
     def claims(self) -> Claims:

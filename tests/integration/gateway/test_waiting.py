@@ -60,7 +60,7 @@ def test_a_lost_notice_costs_a_look_not_the_answer(
     tenant: TenantClient, gateway: RunningGateway, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reelqueue.gateway.hub.LOOK_AGAIN_S", 0.1)
-    monkeypatch.setattr("reelqueue.gateway.hub.CHANNEL", "nobody says this")
+    monkeypatch.setattr("reelqueue.gateway.hub.CHANNELS", ())
     job = tenant.job()["id"]
     thread, answers = in_background(lambda: tenant.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=60"}))
     eventually(lambda: job in gateway.app.state.gateway.hub._watches)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from fakes.loop import soon as becomes
+from reelqueue.domain.channels import FEED, JOB
 from reelqueue.gateway import hub as hub_module
-from reelqueue.gateway.hub import CHANNEL, RECONNECTED, Hub
+from reelqueue.gateway.hub import RECONNECTED, Hub
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,24 @@ class Listener:
         self.closed = True
 
 
-def run(scenario: Any) -> None:
+class Rows:
+    """The versions of what is there. `down` makes a look fail."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, str] = {"job_a": "1", "job_b": "1"}
+        self.looks: list[set[str]] = []
+        self.down = False
+
+    def versions(self, keys: Collection[str]) -> dict[str, str]:
+        self.looks.append(set(keys))
+        if self.down:
+            raise RuntimeError("down")
+        return {key: self.now[key] for key in keys if key in self.now}
+
+
+def run(scenario: Any, rows: Rows | None = None) -> None:
+    rows = rows or Rows()
+
     async def main() -> None:
         listeners: list[Listener] = []
 
@@ -51,7 +69,7 @@ def run(scenario: Any) -> None:
             listeners.append(Listener())
             return listeners[-1]
 
-        hub = Hub(make)
+        hub = Hub(make, rows.versions)
         hub.start()
         await becomes(lambda: listeners)
         try:
@@ -72,7 +90,7 @@ def _never_look_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "_RESTART_S", 0.01)
 
 
-def soon(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+def soon(coroutine: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
     return asyncio.create_task(coroutine)
 
 
@@ -82,7 +100,7 @@ def test_a_notice_wakes_those_who_watch_that_job_only() -> None:
             waits = [soon(watch.changed(1_000)) for watch in (one, two, other)]
             await asyncio.sleep(0.05)
             listeners[0].said.put(Said("another channel", "job_b"))
-            listeners[0].said.put(Said(CHANNEL, "job_a"))
+            listeners[0].said.put(Said(JOB, "job_a"))
             await asyncio.gather(*waits[:2])
             assert not waits[2].done()
             waits[2].cancel()
@@ -93,31 +111,76 @@ def test_a_notice_wakes_those_who_watch_that_job_only() -> None:
 def test_a_notice_between_watching_and_waiting_is_not_lost() -> None:
     async def scenario(hub: Hub, listeners: list[Listener]) -> None:
         with hub.watch("job_a") as watch:
-            listeners[0].said.put(Said(CHANNEL, "job_a"))
+            listeners[0].said.put(Said(JOB, "job_a"))
             await asyncio.sleep(0.1)
             await watch.changed(1_000)
 
     run(scenario)
 
 
-def test_after_a_gap_everybody_looks() -> None:
+async def looked_at(hub: Hub, rows: Rows, listener: Listener, *keys: str) -> None:
+    """After a look at the keys, so that their versions are known."""
+    before = len(rows.looks)
+    listener.said.put(Said(RECONNECTED, ""))
+    await becomes(lambda: len(rows.looks) > before and set(keys) <= hub._known.keys())
+
+
+def test_after_a_gap_one_look_wakes_those_whose_rows_changed() -> None:
+    rows = Rows()
+
     async def scenario(hub: Hub, listeners: list[Listener]) -> None:
-        with hub.watch("job_a") as one, hub.watch("job_b") as two:
-            waits = [soon(one.changed(1_000)), soon(two.changed(1_000))]
-            await asyncio.sleep(0.05)
+        with hub.watch("job_a") as one, hub.watch("job_b") as two, hub.watch("job_gone") as gone:
+            await looked_at(hub, rows, listeners[0], "job_a", "job_b", "job_gone")
+            # Nobody had looked before: each may have read an older row.
+            assert [await watch.changed(0) for watch in (one, two, gone)] == [True, True, True]
+            rows.now["job_a"] = "2"
+            looks = len(rows.looks)
             listeners[0].said.put(Said(RECONNECTED, ""))
-            await asyncio.gather(*waits)
+            assert await one.changed(1_000)
+            assert rows.looks[looks:] == [{"job_a", "job_b", "job_gone"}]
+            assert [await watch.changed(0) for watch in (two, gone)] == [False, False]
+            del rows.now["job_b"]
+            listeners[0].said.put(Said(RECONNECTED, ""))
+            assert await two.changed(1_000)
+        assert hub._known == {}
+
+    run(scenario, rows)
+
+
+def test_without_a_notice_a_look_finds_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "LOOK_AGAIN_S", 0.01)
+    rows = Rows()
+
+    async def scenario(hub: Hub, _: list[Listener]) -> None:
+        with hub.watch("job_a") as watch:
+            assert await watch.changed(1_000)
+            assert not await watch.changed(-1)
+            rows.down = True
+            looks = len(rows.looks)
+            await becomes(lambda: len(rows.looks) > looks + 1)
+            rows.down, rows.now["job_a"] = False, "2"
+            assert await watch.changed(1_000)
+
+    run(scenario, rows)
+
+
+def test_a_feed_is_watched_by_its_tenant() -> None:
+    async def scenario(hub: Hub, listeners: list[Listener]) -> None:
+        with hub.watch("ten_a") as mine, hub.watch("ten_b") as theirs:
+            listeners[0].said.put(Said(FEED, "ten_a"))
+            assert await mine.changed(1_000)
+            assert not await theirs.changed(0)
 
     run(scenario)
 
 
-def test_without_a_notice_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "LOOK_AGAIN_S", 0.01)
-
+def test_who_is_dismissed_is_woken_and_goes_and_nobody_else() -> None:
     async def scenario(hub: Hub, _: list[Listener]) -> None:
-        with hub.watch("job_a") as watch:
-            await watch.changed(1_000)
-            await watch.changed(-1)
+        with hub.watch("job_a") as one, hub.watch("job_a") as other:
+            one.dismiss()
+            assert await one.changed(1_000)
+            assert (one.closing, other.closing) == (True, False)
+            assert not await other.changed(0)
 
     run(scenario)
 
@@ -127,7 +190,7 @@ def test_a_listener_that_fails_is_made_anew() -> None:
         with hub.watch("job_a") as watch:
             listeners[0].said.put(RuntimeError("broken"))
             await becomes(lambda: len(listeners) == 2)
-            listeners[1].said.put(Said(CHANNEL, "job_a"))
+            listeners[1].said.put(Said(JOB, "job_a"))
             await watch.changed(1_000)
 
     run(scenario)

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Final
 
 from fastapi import APIRouter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from reelqueue.domain.documents import event_document
 from reelqueue.domain.jobs import Job
 from reelqueue.errors import NotFound
 from reelqueue.gateway import openapi
 from reelqueue.gateway.context import ApiRoute, Call, scoped
-from reelqueue.gateway.errors import RequestInvalid, Violation
-from reelqueue.gateway.event_stream import job_events
-from reelqueue.gateway.preferences import EVENT_STREAM, wants_event_stream
+from reelqueue.gateway.event_stream import stream
+from reelqueue.gateway.job_stream import job_events
+from reelqueue.gateway.preferences import last_event_id, wants_event_stream
 from reelqueue.gateway.queries import Query
 from reelqueue.gateway.responses import json_response
 from reelqueue.kit.ids import is_id
 
 router = APIRouter(route_class=ApiRoute)
-_SEQ: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _LARGEST_SEQ: Final = 999_999_999
+_SCOPE: Final = "jobs:read"
 
 
 @router.get("/v1/jobs/{job_id}/events", **openapi.JOB_EVENTS)
-@scoped("jobs:read")
+@scoped(_SCOPE)
 async def get_events(call: Call, job_id: str) -> Response:
     """A list; or by `Accept: text/event-stream` a stream that goes on after `Last-Event-ID`."""
     query = Query(call)
     after = query.number("after", default=0, least=0, most=_LARGEST_SEQ)
     if wants_event_stream(call):
         query.done()
-        return _stream(call, await _find(call, job_id), after=max(after, _last_event_id(call)))
+        return _stream(call, await _find(call, job_id), after=max(after, last_event_id(call, most=_LARGEST_SEQ) or 0))
     limit = query.limit()
     query.done()
     job = await _find(call, job_id)
@@ -54,17 +53,4 @@ def _stream(call: Call, job: Job, *, after: int) -> Response:
     if job.status.is_final and after >= job.event_seq:
         # The client has it all. 204 is how an EventSource is told not to come back.
         return Response(status_code=204)
-    return StreamingResponse(
-        job_events(call.gateway, job, after=after),
-        media_type=EVENT_STREAM,
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
-
-
-def _last_event_id(call: Call) -> int:
-    text = call.headers.get("last-event-id", "0")
-    if not _SEQ.fullmatch(text):
-        raise RequestInvalid(
-            Violation(code="field_invalid", message="This takes the id of an event.", parameter="Last-Event-ID")
-        )
-    return int(text)
+    return stream(call, job.id, _SCOPE, partial(job_events, call.gateway, job, after=after))

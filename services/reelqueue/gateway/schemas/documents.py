@@ -266,6 +266,29 @@ class JobEventList(Document):
     has_more: bool
 
 
+class FeedEvent(Document):
+    """An event in the feed: with its number in it, and otherwise as its webhooks say it."""
+
+    id: str = Field(description="The `webhook-id` of its webhooks.")
+    object: Literal["event"]
+    seq: int = Field(description="In the feed of your tenant: from 1, without gaps.")
+    type: str
+    timestamp: Moment
+    job: JobId | None
+    data: dict[str, Any]
+
+
+class FeedEventList(Document):
+    """Events in order."""
+
+    object: Literal["list"]
+    data: list[FeedEvent]
+    has_more: bool
+    next_after: int = Field(description="`after` for the next page, also if this one is empty.")
+    oldest: int = Field(description="The first number that is kept; the next to come if none is.")
+    last: int = Field(description="The newest number given so far.")
+
+
 class SelfLink(Document):
     """Where to find it."""
 
