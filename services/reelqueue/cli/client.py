@@ -153,8 +153,9 @@ def _refusal(response: httpx.Response) -> ApiRefused:
         problem = None
     retry_after_s = parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC))
     refused = partial(ApiRefused, status=response.status_code, retry_after_s=retry_after_s)
-    if not isinstance(problem, dict):
+    if not isinstance(problem, dict) or "code" not in problem:
+        # Not ours: of a proxy in between.
         return refused(f"HTTP {response.status_code}")
     places = [f"{one.get('pointer')}: {one.get('message')}" for one in problem.get("errors") or []]
     words = [str(problem.get("detail") or problem.get("title")), *places, str(problem.get("fix") or "")]
-    return refused(f"{problem.get('code')}: " + " ".join(word for word in words if word))
+    return refused(f"{problem['code']}: " + " ".join(word for word in words if word))
