@@ -35,7 +35,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class FeedGateway:
-    """Serves `/v1/events` from what was `add`ed, in pages of three, and notes what it is asked."""
+    """Serves `/v1/events` from what was `add`ed, three at a time, and notes what it is asked."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
@@ -80,13 +80,17 @@ class FeedGateway:
         self._server.shutdown()
         self._server.server_close()
 
-    def _page(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _page(self, asked: Mapping[str, str]) -> dict[str, Any]:
         after, types = int(asked["after"]), asked.get("types", "").split(",")
         with self._news:
             if after >= len(self._events):
                 self._news.wait(min(float(asked.get("wait", 0)), _LONGEST_WAIT_S))
-            wanted = [e for e in self._events[after:] if types == [""] or e["type"] in types]
-            return wanted[: min(int(asked["limit"]), 3)]
+            last = len(self._events)
+            through = self._events[after : after + 3]
+            page = [event for event in through if types == [""] or event["type"] in types]
+            page = page[: int(asked["limit"])]
+            reached = max(after, min(after + 3, last))
+            return {"object": "list", "data": page, "has_more": reached < last, "reached": reached, "last": last}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         gateway = self
@@ -104,8 +108,7 @@ class FeedGateway:
                 elif self.headers["authorization"] != f"Bearer {KEY}":
                     self._trouble(Trouble(status=401, problem={"code": "unauthorized", "title": "Who are you?"}))
                 else:
-                    page = gateway._page(asked)
-                    self._answer(200, {"object": "list", "data": page, "has_more": False})
+                    self._answer(200, gateway._page(asked))
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -106,7 +106,7 @@ class ApiClient:
         """What happened to the job so far."""
         return list(self._json(self._http.get(f"/v1/jobs/{job_id}/events"))["data"])
 
-    def feed(self, *, after: int, types: Sequence[str] = (), wait_s: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+    def feed(self, *, after: int, types: Sequence[str] = (), wait_s: int = 0, limit: int = 100) -> dict[str, Any]:
         """The tenant's events behind a position, in order; with none there, those that come within `wait_s`.
 
         Raises `httpx.TransportError` when the gateway cannot be reached, or goes away while it waits.
@@ -114,7 +114,7 @@ class ApiClient:
         asked: dict[str, str | int] = {"after": after, "wait": wait_s, "limit": limit}
         if types:
             asked["types"] = ",".join(types)
-        return list(self._json(self._http.get("/v1/events", params=asked))["data"])
+        return self._json(self._http.get("/v1/events", params=asked))
 
     def test_endpoint(self, endpoint_id: str, kind: str) -> dict[str, Any]:
         """Have a sample of an event sent to an endpoint. Returns the message that was made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -74,19 +75,6 @@ def no_older_seq() -> Answer:
     return answer
 
 
-def busy_with_one_at_a_time() -> Answer:
-    lock = threading.Lock()
-
-    def answer(headers: dict[str, str], body: bytes) -> int:
-        if not lock.acquire(blocking=False):
-            return 503
-        time.sleep(0.05)
-        lock.release()
-        return good(headers, body)
-
-    return answer
-
-
 def taking(told: Callable[[dict[str, Any]], bool]) -> Answer:
     """Good, but for those events 422."""
     return lambda headers, body: 422 if fits(headers, body) and told(json.loads(body)) else good(headers, body)
@@ -105,7 +93,6 @@ def ids_unsigned(headers: dict[str, str], body: bytes) -> int:
 WRONG: dict[str, tuple[Callable[[], Answer], list[str]]] = {
     "answers 409 to an id it has": (lambda: Memory(lambda headers, _: headers["webhook-id"]), [AGAIN, AT_ONCE]),
     "answers 409 to an older seq": (no_older_seq, [LATE]),
-    "takes one at a time": (busy_with_one_at_a_time, [AT_ONCE, MANY]),
     "takes 100 KiB": (lambda: lambda headers, body: 413 if len(body) > 102_400 else good(headers, body), [LARGE]),
     "reads the first signature only": (lambda: only_first_signature, [TWO, SCHEME]),
     "expects a job": (lambda: taking(lambda event: "job" not in event["data"]), [NO_JOB]),
@@ -198,3 +185,22 @@ def test_one_that_breaks_over_a_forged_message_is_warned_of(certify):
     assert code == 0
     warned = [row["case"] for row in rows if row.get("verdict") == "warning"]
     assert warned == [FORGED, UNSIGNED, GARBLED, BODY, ID, OLD, AHEAD]
+
+
+def test_what_is_said_to_come_at_once_is_under_way_at_once(certify):
+    """The receiver answers none of them before it has all."""
+    pairs, crowds = threading.Barrier(2), threading.Barrier(20)
+    before, lock = itertools.count(), threading.Lock()
+
+    def answer(headers: dict[str, str], body: bytes) -> int:
+        with lock:
+            number = next(before)
+        if number in range(2, 4):
+            pairs.wait(30)
+        elif number in range(6, 26):
+            crowds.wait(30)
+        return good(headers, body)
+
+    code, rows = certify(answer)
+    assert code == 0, rows
+    assert next(before) == 2 + 2 + 2 + 20 + 1 + 2 + 1 + 3 + 2 + 3 + 2 + 2 + 1

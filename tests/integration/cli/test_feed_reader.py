@@ -1,6 +1,9 @@
-"""Finding the end of a feed, and following it, against a gateway over HTTP."""
+"""The feed as the command reads it, against a gateway over HTTP."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,25 +13,30 @@ from reelqueue.cli.hooks.feed import Feed
 
 
 @pytest.fixture
-def feed(gateway: FeedGateway):
-    client = ApiClient(ApiAddress(gateway.url, KEY))
-    yield Feed(client)
-    client.close()
+def client(gateway: FeedGateway) -> Iterator[ApiClient]:
+    made = ApiClient(ApiAddress(gateway.url, KEY))
+    yield made
+    made.close()
 
 
-@pytest.mark.parametrize("events", [*range(10), 100])
-def test_the_newest_is_found_however_many_there_are(gateway, feed, events):
+@pytest.mark.parametrize("events", [0, 1, 7])
+def test_the_newest_is_found_however_many_there_are(gateway, client, events):
     for _ in range(events):
         gateway.add("job.queued")
-    assert feed.newest() == events
-    assert len(gateway.asked) <= 16
+    assert Feed(client).newest() == events
 
 
-def test_a_feed_whose_beginning_is_gone_has_an_end_too(gateway, feed):
-    for _ in range(5):
-        gateway.add("job.queued")
-    gateway.trouble(Trouble(status=410, problem={"code": "feed_position_expired"}))
-    assert feed.newest() == 5
-    gateway.trouble(Trouble(status=403, problem={"code": "forbidden"}))
-    with pytest.raises(ApiRefused, match="forbidden"):
-        feed.newest()
+def test_what_cannot_be_asked_is_said_in_the_gateways_words(gateway, client):
+    gateway.trouble(Trouble(status=403, problem={"code": "forbidden", "detail": "No.", "fix": "Ask."}))
+    with pytest.raises(ApiRefused, match=r"^forbidden: No\. Ask\.$") as refused:
+        Feed(client).newest()
+    assert not refused.value.passing
+
+
+def test_many_events_of_other_types_are_passed_over_without_an_end(gateway, client):
+    for kind in ["job.progress"] * 20 + ["job.failed"]:
+        gateway.add(kind)
+    stop = threading.Event()
+    following = Feed(client, types=["job.failed"]).follow(0, stop=stop, told=lambda *_: None)
+    assert next(following).seq == 21
+    assert [int(asked["after"]) for asked in gateway.asked] == list(range(0, 21, 3))

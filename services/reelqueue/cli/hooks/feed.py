@@ -19,6 +19,10 @@ AGAIN: Final = RetryPolicy(max_attempts=1, base_s=1.0, cap_s=15.0)
 """Waits between tries to come back. There is no last one: whoever follows decides when it is enough."""
 
 
+_FAR: Final = 2**53 - 1
+"""Ahead of any feed: it is never too old to ask there, and nothing is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
     """One event of the feed; `seq` is its position, from 1 without gaps. `job_seq` is its number within its job."""
@@ -55,17 +59,9 @@ class Feed:
         self._rng = rng or random.Random()  # noqa: S311 - jitter
 
     def newest(self) -> int:
-        """The position of the newest event, 0 if there was never one. Raises as `follow` does, and transport errors.
-
-        Finds it by halves: a position is before the end if there is an event behind it.
-        """
-        within, beyond = 0, 1
-        while self._goes_on(beyond):
-            within, beyond = beyond, beyond * 2
-        while beyond - within > 1:
-            middle = (within + beyond) // 2
-            within, beyond = (middle, beyond) if self._goes_on(middle) else (within, middle)
-        return beyond if within or self._goes_on(0) else 0
+        """The position of the newest event, 0 if there was never one. Raises as `follow` does, and transport errors."""
+        last: int = self._client.feed(after=_FAR, limit=1)["last"]
+        return last
 
     def follow(
         self, after: int, *, stop: threading.Event, told: Callable[[str | None, float], None]
@@ -90,21 +86,9 @@ class Feed:
             if failures:
                 told(None, 0)
                 failures = 0
-            for event in map(read_event, page):
-                after = event.seq
-                yield event
-
-    def _goes_on(self, position: int) -> bool:
-        try:
-            return bool(self._client.feed(after=position, limit=1))
-        except ApiRefused as error:
-            if error.status == _EXPIRED:
-                return True
-            raise
-
-
-_EXPIRED: Final = 410
-"""The position is older than what is kept, so there were events behind it."""
+            yield from map(read_event, page["data"])
+            # With `types`, beyond events that were passed over.
+            after = page["reached"]
 
 
 def _words(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from reelqueue.cli.hooks.feed import FeedEvent
 from reelqueue.cli.hooks.way import open_way
+from reelqueue.domain.messages import with_delivery_seq
 from reelqueue.kit.clock import SystemClock
 from reelqueue.webhooks.sender import DEADLINE_S, DeliveryOutcome, WebhookSender
 
@@ -40,12 +41,11 @@ class Message:
 
 def message_of(event: FeedEvent, delivery_seq: int) -> Message:
     """The message the service sends to an endpoint whose `delivery_seq` has come so far."""
-    data = {**event.data, "delivery_seq": delivery_seq}
-    body = {"type": event.type, "timestamp": event.timestamp, "data": data}
+    payload = {"type": event.type, "timestamp": event.timestamp, "data": event.data}
     return Message(
         id=event.id,
         type=event.type,
-        body=encoded(body),
+        body=with_delivery_seq(encoded(payload).decode(), delivery_seq),
         position=event.seq,
         job_id=event.job_id,
         job_seq=event.job_seq,
@@ -56,11 +56,10 @@ def sample_message(event_id: str, payload: str) -> Message:
     """A message that nothing has happened for."""
     body = json.loads(payload)
     job = body["data"].get("job") or {}
-    body["data"]["delivery_seq"] = 1
     return Message(
         id=event_id,
         type=body["type"],
-        body=encoded(body),
+        body=with_delivery_seq(payload, 1),
         job_id=job.get("id"),
         job_seq=body["data"].get("seq"),
     )
