@@ -90,7 +90,7 @@ def words_of(outcome: DeliveryOutcome) -> str:
     if outcome.elapsed_ms >= DEADLINE_S * 1000:
         return f"no whole answer within {DEADLINE_S:g} s"
     if outcome.error_class == "status":
-        return next(iter(outcome.response_excerpt.strip().splitlines()), "")
+        return next(iter(outcome.response_excerpt.strip().splitlines()), "").strip()
     return STAGE_WORDS[outcome.error_class]
 
 
