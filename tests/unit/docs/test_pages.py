@@ -24,6 +24,7 @@ SOURCES = sorted(
     path for place in ("services", "migrations", "tests", "benchmarks") for path in (ROOT / place).rglob("*.py")
 )
 
+COMMANDS = "gateway|dispatcher|worker|migrate|dev|tenant|key|health|listen|trigger|webhooks"
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
