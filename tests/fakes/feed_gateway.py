@@ -81,8 +81,9 @@ class FeedGateway:
         self._server.server_close()
 
     def _page(self, asked: Mapping[str, str]) -> dict[str, Any]:
-        after, types = int(asked["after"]), asked.get("types", "").split(",")
+        types = asked.get("types", "").split(",")
         with self._news:
+            after = len(self._events) if asked["after"] == "latest" else int(asked["after"])
             if after >= len(self._events):
                 self._news.wait(min(float(asked.get("wait", 0)), _LONGEST_WAIT_S))
             last = len(self._events)
@@ -90,7 +91,8 @@ class FeedGateway:
             page = [event for event in through if types == [""] or event["type"] in types]
             page = page[: int(asked["limit"])]
             reached = max(after, min(after + 3, last))
-            return {"object": "list", "data": page, "has_more": reached < last, "reached": reached, "last": last}
+            more = reached < last
+            return {"object": "list", "data": page, "has_more": more, "next_after": reached, "oldest": 1, "last": last}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         gateway = self

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import typer
 
@@ -106,7 +106,9 @@ class ApiClient:
         """What happened to the job so far."""
         return list(self._json(self._http.get(f"/v1/jobs/{job_id}/events"))["data"])
 
-    def feed(self, *, after: int, types: Sequence[str] = (), wait_s: int = 0, limit: int = 100) -> dict[str, Any]:
+    def feed(
+        self, *, after: int | Literal["latest"], types: Sequence[str] = (), wait_s: int = 0, limit: int = 100
+    ) -> dict[str, Any]:
         """The tenant's events behind a position, in order; with none there, those that come within `wait_s`.
 
         Raises `httpx.TransportError` when the gateway cannot be reached, or goes away while it waits.

@@ -149,10 +149,7 @@ def test_every_variable_exists(page: Path):
 @every_page
 def test_every_command_is_one_that_exists(page: Path):
     for line in shell_lines(page):
-        found = re.search(
-            r"(?:^|/| )reelqueue ((?:gateway|dispatcher|worker|migrate|dev|tenant|key|health|listen|trigger|webhooks).*)$",
-            line,
-        )
+        found = re.search(rf"(?:^|/| )reelqueue ((?:{COMMANDS}).*)$", line)
         if found:
             parse_command(found[1].split())
 

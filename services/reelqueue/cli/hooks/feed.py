@@ -19,10 +19,6 @@ AGAIN: Final = RetryPolicy(max_attempts=1, base_s=1.0, cap_s=15.0)
 """Waits between tries to come back. There is no last one: whoever follows decides when it is enough."""
 
 
-_FAR: Final = 2**53 - 1
-"""Ahead of any feed: it is never too old to ask there, and nothing is read."""
-
-
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
     """One event of the feed; `seq` is its position, from 1 without gaps. `job_seq` is its number within its job."""
@@ -60,7 +56,7 @@ class Feed:
 
     def newest(self) -> int:
         """The position of the newest event, 0 if there was never one. Raises as `follow` does, and transport errors."""
-        last: int = self._client.feed(after=_FAR, limit=1)["last"]
+        last: int = self._client.feed(after="latest", limit=1)["last"]
         return last
 
     def follow(
@@ -88,7 +84,7 @@ class Feed:
                 failures = 0
             yield from map(read_event, page["data"])
             # With `types`, beyond events that were passed over.
-            after = page["reached"]
+            after = page["next_after"]
 
 
 def _words(error: Exception) -> str:
