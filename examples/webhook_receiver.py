@@ -9,7 +9,7 @@ class Receiver(BaseHTTPRequestHandler):
         try:
             body = self.rfile.read(int(self.headers["content-length"]))
             event = Webhook(os.environ["WEBHOOK_SECRET"]).verify(body, dict(self.headers))
-            print(event["type"], event["data"]["job"]["id"], flush=True)
+            print(event["type"], event["data"].get("job", {}).get("id"), flush=True)
             self.send_response(204)
         except (WebhookVerificationError, ValueError):
             self.send_response(401)

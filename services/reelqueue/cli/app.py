@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reelqueue.cli import dev, health, jobs, keys, processes, tenants, tokens, upstream
+from reelqueue.cli import dev, health, jobs, keys, processes, tenants, tokens, upstream, webhooks
 
 app = typer.Typer(
     name="reelqueue",
@@ -20,4 +20,5 @@ keys.register(app)
 tokens.register(app)
 upstream.register(app)
 jobs.register(app)
+webhooks.register(app)
 dev.register(app)

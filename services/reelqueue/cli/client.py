@@ -9,16 +9,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import typer
 
+from reelqueue.domain.retries import parse_retry_after
 from reelqueue.kit.http import httpx
 
 DEV_FILE: Final = Path(".dev") / "dev.json"
 POLL_S: Final = 0.3
 FINAL: Final = frozenset({"succeeded", "failed", "canceled"})
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,20 @@ def find_api(url: str | None, key: str | None) -> ApiAddress:
 
 
 class ApiRefused(Exception):
-    """The gateway answered with a problem. The message is the problem in words."""
+    """The gateway answered with a problem. The message is the problem in words.
+
+    `passing`: the same request may be answered later, not before `retry_after_s`.
+    """
+
+    def __init__(self, words: str, *, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(words)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def passing(self) -> bool:
+        """Whether asking again is of use: the gateway was busy, or not well."""
+        return self.status in _PASSING
 
 
 class ApiClient:
@@ -89,6 +106,22 @@ class ApiClient:
         """What happened to the job so far."""
         return list(self._json(self._http.get(f"/v1/jobs/{job_id}/events"))["data"])
 
+    def feed(
+        self, *, after: int | Literal["latest"], types: Sequence[str] = (), wait_s: int = 0, limit: int = 100
+    ) -> dict[str, Any]:
+        """The tenant's events behind a position, in order; with none there, those that come within `wait_s`.
+
+        Raises `httpx.TransportError` when the gateway cannot be reached, or goes away while it waits.
+        """
+        asked: dict[str, str | int] = {"after": after, "wait": wait_s, "limit": limit}
+        if types:
+            asked["types"] = ",".join(types)
+        return self._json(self._http.get("/v1/events", params=asked))
+
+    def test_endpoint(self, endpoint_id: str, kind: str) -> dict[str, Any]:
+        """Have a sample of an event sent to an endpoint. Returns the message that was made."""
+        return self._json(self._http.post(f"/v1/webhook-endpoints/{endpoint_id}/test", json={"type": kind}))
+
     def download(self, job_id: str, out: Path) -> int:
         """Write the result to a file; returns its size. An incomplete file is not left behind."""
         partial = out.with_name(out.name + ".part")
@@ -119,7 +152,12 @@ def _refusal(response: httpx.Response) -> ApiRefused:
     try:
         problem = response.json()
     except ValueError:
-        return ApiRefused(f"HTTP {response.status_code}")
+        problem = None
+    retry_after_s = parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+    refused = partial(ApiRefused, status=response.status_code, retry_after_s=retry_after_s)
+    if not isinstance(problem, dict) or "code" not in problem:
+        # Not ours: of a proxy in between.
+        return refused(f"HTTP {response.status_code}")
     places = [f"{one.get('pointer')}: {one.get('message')}" for one in problem.get("errors") or []]
     words = [str(problem.get("detail") or problem.get("title")), *places, str(problem.get("fix") or "")]
-    return ApiRefused(f"{problem.get('code')}: " + " ".join(word for word in words if word))
+    return refused(f"{problem['code']}: " + " ".join(word for word in words if word))

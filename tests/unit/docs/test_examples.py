@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from fixtures.eventually import wait_until
+from reelqueue.cli.app import app
 from reelqueue.webhooks.signing import generate_secret, signed_headers
 
 ROOT = Path(__file__).parents[3]
@@ -99,6 +101,13 @@ def test_it_refuses_everything_else(receiver: Receiver, body: bytes, headers: di
     before = receiver.printed()
     assert receiver.post(body, headers) == 401
     assert receiver.printed() == before
+
+
+def test_it_stands_what_webhooks_certify_tries(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REELQUEUE_WEBHOOK_SECRET", SECRET)
+    done = CliRunner().invoke(app, ["webhooks", "certify", f"http://127.0.0.1:{receiver.port}/hooks"])
+    assert done.exit_code == 0, done.output
+    assert "upstream.degraded None" in receiver.printed()
 
 
 def test_the_readme_shows_this_very_receiver_in_ten_lines():

@@ -24,6 +24,7 @@ SOURCES = sorted(
     path for place in ("services", "migrations", "tests", "benchmarks") for path in (ROOT / place).rglob("*.py")
 )
 
+COMMANDS = "gateway|dispatcher|worker|migrate|dev|tenant|key|health|listen|trigger|webhooks"
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -140,15 +141,15 @@ def test_the_guide_lists_every_filter_and_every_scope():
 @every_page
 def test_every_variable_exists(page: Path):
     known = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", env_example(), re.MULTILINE))
-    # The command line's own: they name a gateway, not a setting of one.
-    known |= {"REELQUEUE_URL", "REELQUEUE_API_KEY"}
+    # The command line's own: they name a gateway and a receiver, not a setting of one.
+    known |= {"REELQUEUE_URL", "REELQUEUE_API_KEY", "REELQUEUE_WEBHOOK_SECRET"}
     assert set(re.findall(r"\b(?:REELQUEUE|NEMO)_[A-Z0-9_]*[A-Z0-9]\b", page.read_text())) <= known
 
 
 @every_page
 def test_every_command_is_one_that_exists(page: Path):
     for line in shell_lines(page):
-        found = re.search(r"(?:^|/| )reelqueue ((?:gateway|dispatcher|worker|migrate|dev|tenant|key|health).*)$", line)
+        found = re.search(rf"(?:^|/| )reelqueue ((?:{COMMANDS}).*)$", line)
         if found:
             parse_command(found[1].split())
 

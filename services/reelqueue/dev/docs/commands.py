@@ -15,7 +15,8 @@ from reelqueue.dev.docs.markdown import page
 
 _INTRO: Final = """
 `reelqueue` is installed with the package; in a checkout it is `.venv/bin/reelqueue`. Processes and the commands for
-operators read their [settings](settings.md) from the environment. `submit` needs only the URL of a gateway and a key.
+operators read their [settings](settings.md) from the environment. `submit` and `listen` need only the URL of a gateway
+and a key, `trigger --forward-to` and `webhooks certify` not even that.
 """
 _ANSWER_S: Final = 60.0
 
