@@ -28,6 +28,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from reelqueue.store.flows import flow_of
 from reelqueue.store.placement import (
     COOLING,
     DRAINING,
@@ -93,10 +94,10 @@ WITH turn AS MATERIALIZED (
     FROM source s JOIN flow f ON f.tenant_id = s.id
     CROSS JOIN LATERAL (
         SELECT c.*, row_number() OVER (ORDER BY c.priority, c.id) AS n FROM (
-            SELECT j.id, j.priority, coalesce(j.customer, '') AS customer, b.bound, b.kind FROM jobs j
+            SELECT j.id, j.priority, {flow_of("j")} AS customer, b.bound, b.kind FROM jobs j
             CROSS JOIN LATERAL (SELECT CASE WHEN {needs_render("j")} THEN 'render' ELSE 'turn' END AS kind,
                                       {bound_token("j.project_id", "j.version")} AS bound) b
-            WHERE j.tenant_id = s.id AND coalesce(j.customer, '') = f.customer
+            WHERE j.tenant_id = s.id AND {flow_of("j")} = f.customer
               AND j.dispatch = 'idle' AND j.admitted_at IS NULL AND {PROJECT_FREE}
               AND CASE WHEN b.bound IS NOT NULL THEN NOT EXISTS (
                       SELECT FROM room r WHERE r.id = b.bound
@@ -151,7 +152,7 @@ WITH turn AS MATERIALIZED (
         virtual_time = f.virtual_time + k.turns * k.expected_s + k.renders,
         stuck_at = CASE WHEN k.found > 0 THEN NULL ELSE clock_timestamp() END,
         has_waiting = k.found > k.turns + k.renders OR (
-            SELECT w.id FROM jobs w WHERE w.tenant_id = f.tenant_id AND coalesce(w.customer, '') = f.customer
+            SELECT w.id FROM jobs w WHERE w.tenant_id = f.tenant_id AND {flow_of("w")} = f.customer
               AND w.dispatch = 'idle' AND w.admitted_at IS NULL AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))
             ORDER BY w.priority, w.id LIMIT 1) IS NOT NULL
     FROM (
