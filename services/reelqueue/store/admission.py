@@ -28,6 +28,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from reelqueue.store.flows import flow_of
 from reelqueue.store.placement import (
     COOLING,
     DRAINING,
@@ -76,27 +77,27 @@ WITH turn AS MATERIALIZED (
 ), spare AS MATERIALIZED (
     SELECT coalesce(tenant_id, '') AS source, sum(turns) AS turns FROM room WHERE usable GROUP BY 1
 ), flow AS MATERIALIZED (
-    SELECT s.id AS tenant_id, f.customer, f.virtual_time FROM source s
+    SELECT s.id AS tenant_id, f.customer, f.virtual_time, s.expected_s FROM source s
     CROSS JOIN LATERAL (
         SELECT f.customer, f.virtual_time FROM flows f
         WHERE f.tenant_id = s.id AND f.has_waiting AND f.stuck_at IS NULL
         ORDER BY f.virtual_time LIMIT greatest(0, s.most) FOR NO KEY UPDATE SKIP LOCKED) f
     UNION ALL
-    SELECT s.id, f.customer, f.virtual_time FROM source s
+    SELECT s.id, f.customer, f.virtual_time, s.expected_s FROM source s
     CROSS JOIN LATERAL (
         SELECT f.customer, f.virtual_time FROM flows f
         WHERE f.tenant_id = s.id AND f.has_waiting AND f.stuck_at IS NOT NULL
         ORDER BY f.stuck_at LIMIT least({STUCK_A_TURN}, greatest(0, s.most)) FOR NO KEY UPDATE SKIP LOCKED) f
 ), candidate AS MATERIALIZED (
-    SELECT j.id, s.id AS tenant_id, j.customer, j.bound, j.kind, s.source,
-           row_number() OVER (PARTITION BY s.id ORDER BY f.virtual_time + (j.n - 1) * s.expected_s, j.id) AS n
+    SELECT j.id, s.id AS tenant_id, j.customer, j.bound, j.kind, s.source, s.most, s.expected_s, s.virtual_time,
+           s.weight, row_number() OVER (PARTITION BY s.id ORDER BY f.virtual_time + (j.n - 1) * s.expected_s, j.id) AS n
     FROM source s JOIN flow f ON f.tenant_id = s.id
     CROSS JOIN LATERAL (
         SELECT c.*, row_number() OVER (ORDER BY c.priority, c.id) AS n FROM (
-            SELECT j.id, j.priority, coalesce(j.customer, '') AS customer, b.bound, b.kind FROM jobs j
+            SELECT j.id, j.priority, {flow_of("j")} AS customer, b.bound, b.kind FROM jobs j
             CROSS JOIN LATERAL (SELECT CASE WHEN {needs_render("j")} THEN 'render' ELSE 'turn' END AS kind,
                                       {bound_token("j.project_id", "j.version")} AS bound) b
-            WHERE j.tenant_id = s.id AND coalesce(j.customer, '') = f.customer
+            WHERE j.tenant_id = s.id AND {flow_of("j")} = f.customer
               AND j.dispatch = 'idle' AND j.admitted_at IS NULL AND {PROJECT_FREE}
               AND CASE WHEN b.bound IS NOT NULL THEN NOT EXISTS (
                       SELECT FROM room r WHERE r.id = b.bound
@@ -104,63 +105,63 @@ WITH turn AS MATERIALIZED (
                   ELSE s.source IS NULL OR EXISTS (
                       SELECT FROM spare WHERE spare.source = s.source AND spare.turns > 0) END
             ORDER BY j.priority, j.id LIMIT greatest(0, s.most + 1) FOR UPDATE OF j SKIP LOCKED) c) j
-), ranked AS MATERIALIZED (
-    SELECT c.*, s.virtual_time + (c.n - 1) * s.expected_s / s.weight AS turn_at, s.expected_s
-    FROM candidate c JOIN source s ON s.id = c.tenant_id WHERE c.n <= s.most
+), lined AS MATERIALIZED (
+    -- Where each stands: those that are bound in the line of their token, the others in that of their source.
+    SELECT r.*, row_number() OVER (
+        PARTITION BY bound, CASE WHEN bound IS NULL THEN source ELSE kind END ORDER BY turn_at, id) AS place
+    FROM (SELECT c.*, c.virtual_time + (c.n - 1) * c.expected_s / c.weight AS turn_at
+          FROM candidate c WHERE c.n <= c.most) r
 ), staying AS MATERIALIZED (
-    SELECT b.* FROM (
-        SELECT r.*, row_number() OVER (PARTITION BY bound, kind ORDER BY turn_at, id) AS place FROM ranked r
-        WHERE bound IS NOT NULL) b
-    LEFT JOIN room ON room.id = b.bound
-    WHERE room.id IS NULL OR b.place <= CASE b.kind WHEN 'turn' THEN room.turns ELSE room.renders END
-), slot AS MATERIALIZED (
-    SELECT e.id, e.source, row_number() OVER (
-        PARTITION BY e.source ORDER BY e.draining, e.left_over DESC, e.expires_at DESC NULLS FIRST, e.id) AS place
-    FROM (
+    SELECT b.* FROM lined b LEFT JOIN room ON room.id = b.bound
+    WHERE b.bound IS NOT NULL
+      AND (room.id IS NULL OR b.place <= CASE b.kind WHEN 'turn' THEN room.turns ELSE room.renders END)
+), slots AS MATERIALIZED (
+    SELECT source, array_agg(id ORDER BY draining, left_over DESC, expires_at DESC NULLS FIRST, id) AS tokens FROM (
         SELECT r.id, coalesce(r.tenant_id, '') AS source, r.draining, r.expires_at, free.turns - g.n AS left_over
         FROM room r
-        CROSS JOIN LATERAL (SELECT r.turns - (
-            SELECT count(*) FROM staying y WHERE y.bound = r.id AND y.kind = 'turn') AS turns) free
+        LEFT JOIN (SELECT bound, count(*) AS n FROM staying WHERE kind = 'turn' GROUP BY bound) y ON y.bound = r.id
+        CROSS JOIN LATERAL (SELECT r.turns - coalesce(y.n, 0) AS turns) free
         CROSS JOIN LATERAL generate_series(1, least(free.turns, :most)) AS g (n)
         WHERE r.usable) e
-), beginning AS MATERIALIZED (
-    SELECT r.*, row_number() OVER (PARTITION BY source ORDER BY turn_at, id) AS place FROM ranked r WHERE bound IS NULL
+    GROUP BY source
 ), chosen AS MATERIALIZED (
-    SELECT id, tenant_id, customer, kind, bound AS token_id FROM staying
+    SELECT id, tenant_id, customer, kind, expected_s, bound AS token_id FROM staying
     UNION ALL
-    SELECT b.id, b.tenant_id, b.customer, b.kind, slot.id
-    FROM beginning b LEFT JOIN slot ON slot.source = b.source AND slot.place = b.place
-    WHERE b.source IS NULL OR slot.id IS NOT NULL
+    SELECT b.id, b.tenant_id, b.customer, b.kind, b.expected_s, s.tokens[CAST(b.place AS integer)]
+    FROM lined b LEFT JOIN slots s ON s.source = b.source
+    WHERE b.bound IS NULL AND (b.source IS NULL OR b.place <= cardinality(s.tokens))
 ), rung AS (
     UPDATE jobs j SET dispatch = 'rung', bell_at = now(), bells = 1, admitted_at = now(), waiting = NULL,
         token_id = c.token_id, slot = CASE WHEN c.token_id IS NOT NULL THEN c.kind END,
         slot_since = CASE WHEN c.token_id IS NOT NULL THEN now() END,
-        charged = CASE WHEN c.kind = 'turn' THEN s.expected_s ELSE 0 END
-    FROM chosen c JOIN source s ON s.id = c.tenant_id
-    WHERE j.id = c.id
+        charged = CASE WHEN c.kind = 'turn' THEN c.expected_s ELSE 0 END
+    FROM chosen c WHERE j.id = c.id
     RETURNING j.id
-), taken AS MATERIALIZED (
-    SELECT tenant_id, customer, count(*) AS n, count(*) FILTER (WHERE kind = 'turn') AS turns
-    FROM chosen GROUP BY tenant_id, customer
+), come AS MATERIALIZED (
+    -- What came of each customer's turn. Stacked and counted, not joined: nobody knows beforehand how long these lists
+    -- are, and a plan for short ones compares each of one with each of the other.
+    SELECT tenant_id, customer, max(virtual_time) AS virtual_time, max(expected_s) AS expected_s,
+           sum(found) AS found, sum(n) AS n, sum(turns) AS turns
+    FROM (
+        SELECT tenant_id, customer, virtual_time, expected_s, 0 AS found, 0 AS n, 0 AS turns FROM flow
+        UNION ALL
+        SELECT tenant_id, customer, NULL, NULL, 1, 0, 0 FROM candidate
+        UNION ALL
+        SELECT tenant_id, customer, NULL, NULL, 0, 1, CASE kind WHEN 'turn' THEN 1 ELSE 0 END FROM chosen) e
+    GROUP BY tenant_id, customer
 ), full_now AS MATERIALIZED (
     SELECT r.tenant_id FROM room r
     WHERE r.turns <= (SELECT count(*) FROM chosen c WHERE c.token_id = r.id AND c.kind = 'turn')
        OR r.renders <= (SELECT count(*) FROM chosen c WHERE c.token_id = r.id AND c.kind = 'render')
 ), flowed AS (
     UPDATE flows f SET
-        virtual_time = f.virtual_time + k.turns * k.expected_s + k.renders,
+        virtual_time = f.virtual_time + k.turns * k.expected_s + (k.n - k.turns),
         stuck_at = CASE WHEN k.found > 0 THEN NULL ELSE clock_timestamp() END,
-        has_waiting = k.found > k.turns + k.renders OR (
-            SELECT w.id FROM jobs w WHERE w.tenant_id = f.tenant_id AND coalesce(w.customer, '') = f.customer
+        has_waiting = k.found > k.n OR (
+            SELECT w.id FROM jobs w WHERE w.tenant_id = f.tenant_id AND {flow_of("w")} = f.customer
               AND w.dispatch = 'idle' AND w.admitted_at IS NULL AND NOT w.id = ANY (ARRAY(SELECT id FROM chosen))
             ORDER BY w.priority, w.id LIMIT 1) IS NOT NULL
-    FROM (
-        SELECT w.tenant_id, w.customer, coalesce(t.turns, 0) AS turns, coalesce(t.n - t.turns, 0) AS renders,
-               s.expected_s, (
-                   SELECT count(*) FROM candidate c
-                   WHERE c.tenant_id = w.tenant_id AND c.customer = w.customer) AS found
-        FROM flow w JOIN source s ON s.id = w.tenant_id
-        LEFT JOIN taken t ON t.tenant_id = w.tenant_id AND t.customer = w.customer) k
+    FROM come k
     WHERE f.tenant_id = k.tenant_id AND f.customer = k.customer
     RETURNING f.tenant_id, f.customer, f.has_waiting
 ), charged AS (
@@ -173,19 +174,18 @@ WITH turn AS MATERIALIZED (
         )) THEN CASE WHEN k.source = t.id THEN 'own' ELSE 'pool' END END
     FROM (
         SELECT s.id, s.most, s.source, coalesce(sum(t.n), 0) AS n, coalesce(sum(t.turns), 0) AS turns,
-               coalesce(sum(t.n - t.turns), 0) AS renders, min(f.virtual_time) AS flow_time,
+               coalesce(sum(t.n - t.turns), 0) AS renders, min(t.virtual_time) FILTER (WHERE t.n > 0) AS flow_time,
                s.most = :each AS below_cap,
                EXISTS (SELECT FROM flowed w WHERE w.tenant_id = s.id AND w.has_waiting) OR EXISTS (
                    SELECT FROM flows w WHERE w.tenant_id = s.id AND w.has_waiting AND NOT EXISTS (
                        SELECT FROM flow v WHERE v.tenant_id = s.id AND v.customer = w.customer)) AS left_over
         FROM source s
-        LEFT JOIN taken t ON t.tenant_id = s.id
-        LEFT JOIN flow f ON f.tenant_id = s.id AND f.customer = t.customer
+        LEFT JOIN come t ON t.tenant_id = s.id
         GROUP BY s.id, s.most, s.source) k
     WHERE t.id = k.id
 ), told AS (
     INSERT INTO scheduler (virtual_time)
-    SELECT min(s.virtual_time) FROM source s WHERE s.id IN (SELECT tenant_id FROM taken) HAVING count(*) > 0
+    SELECT min(c.virtual_time) FROM candidate c WHERE c.id IN (SELECT id FROM chosen) HAVING count(*) > 0
     ON CONFLICT (single) DO UPDATE SET virtual_time = greatest(scheduler.virtual_time, excluded.virtual_time)
 )
 SELECT id FROM rung

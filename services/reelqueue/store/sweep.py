@@ -10,6 +10,7 @@ from reelqueue.store.admission import PROJECT_FREE
 from reelqueue.store.deadlines import Deadlines
 from reelqueue.store.ending import fail_all
 from reelqueue.store.engine import Database
+from reelqueue.store.flows import FLOW, flow_of
 from reelqueue.store.history import History
 from reelqueue.store.settlement import ask_again
 from reelqueue.store.tables import jobs
@@ -32,16 +33,16 @@ WHERE id = ANY (ARRAY(
 
 
 # The first waiting job of each customer, by a walk along the index that leaps from one to the next.
-_FLOWS = text("""
+_FLOWS = text(f"""
 WITH RECURSIVE flow (tenant_id, customer) AS (
-    (SELECT tenant_id, coalesce(customer, '') FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NULL
-     ORDER BY tenant_id, coalesce(customer, '') LIMIT 1)
+    (SELECT tenant_id, {FLOW} FROM jobs WHERE dispatch = 'idle' AND admitted_at IS NULL
+     ORDER BY tenant_id, {FLOW} LIMIT 1)
     UNION ALL
     SELECT n.* FROM flow f CROSS JOIN LATERAL (
-        SELECT j.tenant_id, coalesce(j.customer, '') FROM jobs j
+        SELECT j.tenant_id, {flow_of("j")} FROM jobs j
         WHERE j.dispatch = 'idle' AND j.admitted_at IS NULL
-          AND (j.tenant_id, coalesce(j.customer, '')) > (f.tenant_id, f.customer)
-        ORDER BY j.tenant_id, coalesce(j.customer, '') LIMIT 1) n
+          AND (j.tenant_id, {flow_of("j")}) > (f.tenant_id, f.customer)
+        ORDER BY j.tenant_id, {flow_of("j")} LIMIT 1) n
 )
 INSERT INTO flows (tenant_id, customer, virtual_time, has_waiting)
 SELECT w.tenant_id, w.customer, t.flow_time, true FROM flow w JOIN tenants t ON t.id = w.tenant_id
@@ -51,7 +52,7 @@ ORDER BY 1, 2
 ON CONFLICT (tenant_id, customer) DO UPDATE SET
     has_waiting = true, virtual_time = greatest(flows.virtual_time, excluded.virtual_time)
 RETURNING 1
-""")
+""")  # noqa: S608 - the expressions are ours
 
 
 def _orphans(table: str, due: str = "now()", also: str = "", *, key: str = "id") -> TextClause:

@@ -8,7 +8,7 @@ Three things make it cheap. Each setting is read in a subselect, so once a state
 the service is `IS NOT NULL`, which the planner takes to be nearly always true: its estimates, and so its plans, stay
 what they are without policies (`= '*'` alone would make it expect a two-hundredth of the rows). And the comparison is
 of text, which is leakproof: conditions like it may still use an index, as those on dates and numbers may. One that is
-not is `@>` on JSON; see `leakproof`.
+not is `@>` on JSON (`roles.leakproof`), another `coalesce` (`flows`).
 """
 
 from __future__ import annotations

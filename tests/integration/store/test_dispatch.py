@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text, update
 from fakes.job_rows import analyzed, emptied
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
-from reelqueue.store import admission, continuing
+from reelqueue.store import admission, continuing, sweep
 from reelqueue.store.claims import Claims
 from reelqueue.store.continuing import LANES_OF_A_HOST
 from reelqueue.store.dispatch import Dispatch
@@ -460,8 +460,15 @@ def test_at_twenty_thousand_jobs_the_partial_indexes_are_used(board, database):
         continued = plan_of(connection, continuing.MARK_DUE[Queue.STREAM], queue="step", most=50)
         admitted = plan_of(connection, admission._ADMIT, turn=list(made), each=2, most=50)
         turn = plan_of(connection, admission._TURN, tenants=25)
+        swept = plan_of(connection, sweep._FLOWS)
     plans = {"ix_jobs_continue": continued, "ix_jobs_admit": admitted, "ix_jobs_running": admitted}
     assert {node.get("Relation Name") for node in turn} == {None, "tenants"}
     for index, nodes in plans.items():
         assert [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "jobs"] == []
         assert index in {node.get("Index Name") for node in nodes}
+    # A customer's line is looked up behind the wall too; else the sweep reads all jobs for each of them.
+    for nodes in (admitted, swept):
+        found = [node.get("Index Cond", "") for node in nodes if node.get("Index Name") == "ix_jobs_admit"]
+        conditions = [condition for condition in found if condition]
+        assert conditions
+        assert [condition for condition in conditions if "GREATEST(" not in condition] == []

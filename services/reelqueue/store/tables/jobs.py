@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from reelqueue.domain.jobs import TERMINAL_EVENTS, TRANSITIONS, Queue, Status
 from reelqueue.domain.turns import TurnState
+from reelqueue.store.flows import FLOW
 from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of, tenant_column
 
 FINAL = tuple(status for status in Status if not TRANSITIONS[status])
@@ -140,7 +141,7 @@ Index(
 Index(
     "ix_jobs_admit",
     jobs.c.tenant_id,
-    text("coalesce(customer, '')"),
+    text(FLOW),
     jobs.c.priority,
     jobs.c.id,
     postgresql_where=text("dispatch = 'idle' AND admitted_at IS NULL"),

@@ -1,0 +1,28 @@
+"""The index of waiting jobs, by an expression that a statement behind the wall may look up.
+
+Revision: 0025, after 0019.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0019"
+
+WAITING = "dispatch = 'idle' AND admitted_at IS NULL"
+
+
+def upgrade() -> None:
+    _replace("greatest(customer, '')")
+
+
+def downgrade() -> None:
+    _replace("coalesce(customer, '')")
+
+
+def _replace(flow: str) -> None:
+    op.drop_index("ix_jobs_admit", table_name="jobs")
+    columns = ["tenant_id", sa.text(flow), "priority", "id"]
+    op.create_index("ix_jobs_admit", "jobs", columns, postgresql_where=sa.text(WAITING))
