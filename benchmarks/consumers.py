@@ -21,7 +21,7 @@ from reelqueue.wiring.services import Services
 WORKER: Final = "worker-webhook"
 THREADS: Final = 16
 _WORKERS: Final = "SELECT count(*) FROM workers WHERE state = 'working'"
-_EVENTS: Final = "SELECT job_id, seq, id FROM messages WHERE type = %s"
+_EVENTS: Final = "SELECT job_id, job_seq, id FROM feed_events WHERE type = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Delivery:
 
     def consumers(self, count: int, *, jobs: int, name: str = "tenant", slow: bool = False) -> list[Consumer]:
         """New ones. Their endpoints want what the announcer tells."""
-        return [self._consumer(f"{name}-{number}", jobs, slow=slow) for number in range(count)]
+        return [self._consumer(name, number, jobs, slow=slow) for number in range(count)]
 
     def pids(self) -> dict[str, int]:
         """All processes of ours by role, and the servers."""
@@ -78,11 +78,11 @@ class Delivery:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def _consumer(self, name: str, jobs: int, *, slow: bool) -> Consumer:
-        tenant_id, path = self.services.tenants.create(name).id, self.hooks.path(name, slow=slow)
-        self.services.endpoints.create(
-            tenant_id, url=self.hooks.url(path), event_types=[TOLD.value], description="benchmark"
-        )
+    def _consumer(self, name: str, number: int, jobs: int, *, slow: bool) -> Consumer:
+        tenant_id = self.services.tenants.create(f"{name}-{number}").id
+        path = self.hooks.path(f"{name}-{number}", slow=slow)
+        url = self.hooks.url_of(number, path)
+        self.services.endpoints.create(tenant_id, url=url, event_types=[TOLD.value], description="benchmark")
         return Consumer(tenant_id, path, self.announcer.jobs(tenant_id, jobs))
 
 

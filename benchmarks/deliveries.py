@@ -80,8 +80,8 @@ def _report(bare: Sequence[Posted], ours: Sequence[Delivered], body_bytes: int) 
         title="delivering",
         measured=(
             f"{ours[0].count + 1:,} waiting events of {TENANTS} tenants with an endpoint each, delivered by one "
-            "webhook worker process to a receiver that answers at once, from the first POST to the last, each try written "
-            f"down; in turn with one httpx.Client that signs and posts the same body of {body_bytes:,} bytes"
+            "webhook worker process to a receiver that answers at once, from the first POST to the last, each try "
+            f"written down; in turn with one httpx.Client that signs and posts the same body of {body_bytes:,} bytes"
         ),
         figures=[
             Figure(name="deliveries", value=rate, unit="/s"),

@@ -10,7 +10,7 @@ import httpx
 
 from benchmarks.crew import Site, answers
 from benchmarks.patience import ROOT, Patience
-from benchmarks.receiving import SLOW
+from benchmarks.receiving import ADDRESSES, SLOW
 from reelqueue.dev.ports import LOOPBACK
 from reelqueue.dev.process import Role
 
@@ -36,7 +36,6 @@ class Hooks:
     def __init__(self, site: Site, *, slow_s: float = 0.0) -> None:
         self._port, self._slow_s = site.free_port(), slow_s
         self._env = site.environment()
-        self._base = f"http://{LOOPBACK}:{self._port}"
 
     def role(self) -> Role:
         """The process, to be kept up."""
@@ -49,7 +48,11 @@ class Hooks:
 
     def url(self, path: str) -> str:
         """The URL of a path."""
-        return self._base + path
+        return f"http://{LOOPBACK}:{self._port}{path}"
+
+    def url_of(self, number: int, path: str) -> str:
+        """The URL of a path, at the host of the customer of that number."""
+        return f"http://{ADDRESSES[number % len(ADDRESSES)]}:{self._port}{path}"
 
     def count(self) -> int:
         """How many POSTs came, to all of them."""

@@ -25,7 +25,10 @@ JOBS: Final = 10
 KILL_EVERY_S: Final = 5.0
 AT_ONCE: Final = RestartPolicy(first_s=0.1, cap_s=0.1)
 """However often it was killed, it is started again."""
-_PENDING: Final = "SELECT count(*) FROM messages WHERE state = 'pending'"
+_ALL_SENT: Final = """
+SELECT NOT EXISTS (SELECT FROM feed_events WHERE seq IS NULL AND NOT sample)
+   AND NOT EXISTS (SELECT FROM messages WHERE state = 'pending')
+"""
 _WORKING: Final = "SELECT count(*) FROM workers WHERE node LIKE %s AND state = 'working'"
 
 
@@ -51,7 +54,7 @@ def _kill_until_done(delivery: Delivery, telling: Future[int]) -> int:
     kills, killed = 0, 0
 
     def done() -> bool:
-        return telling.done() and delivery.scalar(_PENDING) == 0
+        return telling.done() and bool(delivery.scalar(_ALL_SENT))
 
     while not done():
         pid = delivery.crew.pids().get(WORKER)

@@ -1,7 +1,8 @@
 """Webhook receivers as a process of their own: `python -m benchmarks.receiving PORT SLOW_S`.
 
-Every path is a receiver. Those under `/slow/` answer after SLOW_S seconds, all others at once, with 204. What came can
-be asked for: `GET /count`, `GET /seen?N` (a line for each from the N-th on) and `GET /body` (the last one's).
+Every path is a receiver, and they are reached at a hundred addresses, as those of a hundred customers are. Those under
+`/slow/` answer after SLOW_S seconds, all others at once, with 204. What came can be asked for: `GET /count`,
+`GET /seen?N` (a line for each from the N-th on) and `GET /body` (the last one's).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import uvloop
 from benchmarks.http_line import INSTANT, NO_CONTENT, Answer, HttpConnection, document, header
 
 SLOW: Final = "/slow/"
+ADDRESSES: Final = tuple(f"127.0.1.{number}" for number in range(1, 101))
+"""What is limited by host is not to be limited here."""
 _DELIVERY_SEQ: Final = re.compile(rb'"delivery_seq":(\d+)\}*$')
 
 
@@ -51,7 +54,9 @@ class Receivers:
 async def _serve(port: int, receivers: Receivers) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = await loop.create_server(lambda: HttpConnection(receivers.take), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(
+        lambda: HttpConnection(receivers.take), ["127.0.0.1", *ADDRESSES], port, backlog=1024
+    )
     async with server:
         await stop.wait()
 
