@@ -16,6 +16,7 @@ from benchmarks import (
     deliveries,
     depth,
     dispatch,
+    feed,
     first_byte,
     first_try,
     flood,
@@ -62,6 +63,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "first_try": first_try,
     "slow_receiver": slow_receiver,
     "kills": kills,
+    "feed": feed,
 }
 
 

@@ -19,6 +19,7 @@ from reelqueue.dev.process import RestartPolicy, Role
 from reelqueue.wiring.services import Services
 
 WORKER: Final = "worker-webhook"
+DISPATCHER: Final = "dispatcher"
 THREADS: Final = 16
 _WORKERS: Final = "SELECT count(*) FROM workers WHERE state = 'working'"
 _EVENTS: Final = "SELECT job_id, job_seq, id FROM feed_events WHERE type = %s"
@@ -68,9 +69,9 @@ class Delivery:
         return None if row is None else row[0]
 
     @contextmanager
-    def standing_still(self) -> Iterator[None]:
-        """The worker is stopped for the length of the block, which has to be shorter than its lease."""
-        pid = self.crew.pids()[WORKER]
+    def standing_still(self, role: str = WORKER) -> Iterator[None]:
+        """A process is stopped for the length of the block, which a worker's lease has to outlast."""
+        pid = self.crew.pids()[role]
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -92,12 +93,14 @@ def delivering(
     patience: Patience,
     *,
     slow_s: float = 0.0,
+    worker: bool = True,
     more: Sequence[Role] = (),
     policy: RestartPolicy | None = None,
 ) -> Iterator[Delivery]:
-    """Receivers, a dispatcher and one webhook worker, while the block lasts."""
+    """Receivers, a dispatcher, one webhook worker unless it is not wanted, and `more`, while the block lasts."""
     hooks, services = Hooks(site, slow_s=slow_s), site.services()
-    roles = [hooks.role(), site.dispatcher(), site.worker("webhook", THREADS), *more]
+    workers = [site.worker("webhook", THREADS)] if worker else []
+    roles = [hooks.role(), site.dispatcher(), *workers, *more]
     try:
         with (
             site.place.observe(site.database_url) as observer,
@@ -112,7 +115,8 @@ def delivering(
                 observer=observer,
                 patience=patience,
             )
-            delivery.await_worker()
+            if worker:
+                delivery.await_worker()
             yield delivery
     finally:
         services.close()

@@ -107,7 +107,7 @@ def test_a_receiver_that_is_gone_gets_nothing_more(
     feed = customer.stack.sql(FEED, customer.id)
     assert sorted(hook.id for hook in other.hooks()) == sorted(event["id"] for event in feed)
     (told,) = [hook.document for hook in other.hooks() if hook.type == "endpoint.disabled"]
-    assert told["data"]["endpoint"]["id"] == disabled
+    assert told["data"]["endpoint"] == disabled
 
 
 def test_dead_receivers_do_not_keep_a_healthy_one_waiting(

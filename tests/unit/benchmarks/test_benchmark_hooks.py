@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from benchmarks.announcer import Told
+from benchmarks.feed_reader import check_whole, heard
 from benchmarks.first_try import earliest, lags_ms
 from benchmarks.hooks import Hook, hook_from
 from benchmarks.http_line import INSTANT, Answer, HttpConnection, header
@@ -110,3 +111,16 @@ def test_what_came_is_held_against_what_had_to(hooks: list[Hook], view: dict[str
 @pytest.mark.parametrize(("numbers", "count"), [([], 0), ([1, 2, 3], 0), ([3, 1], 1), ([1, 1, 2], 1), ([2, 2], 2)])
 def test_gaps_are_numbers_skipped_and_given_twice(numbers: list[int], count: int) -> None:
     assert gaps(numbers) == count
+
+
+def test_events_of_a_stream_have_the_number_before_them() -> None:
+    lines = ["retry: 900", "", "id: 3", "event: job.queued", 'data: {"id":"evt_3"}', "", ": ping", "id: 7", "", "id:9"]
+    found = list(heard(iter([*lines, 'data:{"id":"evt_9"}'])))
+    assert [(one.seq, one.event_id) for one in found] == [(3, "evt_3"), (9, "evt_9")]
+
+
+@pytest.mark.parametrize("numbers", [[], [1, 2], [1, 3, 2], [1, 2, 2, 3], [2, 3, 4]])
+def test_a_feed_with_gaps_is_not_measured(numbers: list[int]) -> None:
+    check_whole([1, 2, 3], 3)
+    with pytest.raises(BenchmarkFailed):
+        check_whole(numbers, 3)
