@@ -19,7 +19,7 @@ from sqlalchemy import make_url, text
 from benchmarks.patience import ROOT
 from benchmarks.place import OUT, PROCESSES, Place
 from reelqueue.dev.ports import LOOPBACK, choose_port
-from reelqueue.dev.process import Role
+from reelqueue.dev.process import RestartPolicy, Role
 from reelqueue.dev.supervisor import Supervisor
 from reelqueue.dev.twin import mint_token
 from reelqueue.domain.api_keys import SCOPES
@@ -146,8 +146,8 @@ class Crew:
     If the block fails, their logs are kept in `out/bench/logs`.
     """
 
-    def __init__(self, roles: Sequence[Role], logs: Path) -> None:
-        self._supervisor = Supervisor(roles, logs)
+    def __init__(self, roles: Sequence[Role], logs: Path, *, policy: RestartPolicy | None = None) -> None:
+        self._supervisor = Supervisor(roles, logs, policy=policy)
         self._logs = logs
 
     def __enter__(self) -> Self:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import selectors
 import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -17,7 +16,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.patience import ROOT, BenchmarkFailed
+from benchmarks.child import ask_child
+from benchmarks.patience import BenchmarkFailed
 
 _GIVE_UP_S = 30.0
 
@@ -62,17 +62,7 @@ class Outcome:
 
 def apply_load(plan: Plan) -> Outcome:
     """Run a plan in a process of its own. Raises `BenchmarkFailed`, also when an answer was no 2xx."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load"],
-        input=json.dumps(asdict(plan)),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BenchmarkFailed(f"the load generator failed: {done.stderr.strip()[-500:]}")
-    outcome = Outcome(**json.loads(done.stdout))
+    outcome = Outcome(**ask_child("benchmarks.load", asdict(plan)))
     refused = {status: count for status, count in outcome.statuses.items() if not status.startswith("2")}
     if refused or not outcome.latencies_s:
         raise BenchmarkFailed(f"POST {plan.path} was answered with {refused or 'nothing'}")
