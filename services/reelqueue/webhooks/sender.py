@@ -91,16 +91,16 @@ class WebhookSender:
         """Try once. The receiver may have taken the message even if this says it failed: it knows it by its id.
 
         `message_id` stays the same over all tries of a message; the timestamp is of this one. `headers` are the
-        receiver's own: none of them takes the place of one of ours. Whatever the receiver
-        does ends in an outcome. Raises `SecretInvalid` or `ValueError` for what we got wrong.
+        receiver's own: none of them takes the place of one of ours, or stands beside it. Whatever the receiver does
+        ends in an outcome. Raises `SecretInvalid` or `ValueError` for what we got wrong.
         """
         now = self._clock.now()
-        own = {
-            **headers,
+        ours = {
             "content-type": "application/json",
             "user-agent": USER_AGENT,
             **signed_headers(secrets, message_id, timestamp=int(now.timestamp()), body=body),
         }
+        own = {**{name: value for name, value in headers.items() if name.lower() not in ours}, **ours}
         started = self._clock.monotonic()
         try:
             response = self._client.post(

@@ -31,6 +31,7 @@ def run_dispatcher(services: Services) -> int:
             services.intake.forget_expired_keys,
             services.workers.forget_gone,
             services.erasures.forget_old_spending,
+            services.webhook_secrets.forget_expired,
         ),
         checks=(
             LedgerCheck(services.accounts, clock=services.clock, metrics=services.metrics).run,

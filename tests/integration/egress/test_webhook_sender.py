@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import yaml
 from standardwebhooks.webhooks import Webhook
 
 from reelqueue.domain.deliveries import next_attempt_at
+from reelqueue.domain.signing_keys import signing_key
 from reelqueue.egress import EgressPolicy
 from reelqueue.kit.clock import SystemClock
 from reelqueue.webhooks.sender import DEADLINE_S, MAX_RESPONSE_BYTES, WebhookSender, excerpt
@@ -37,9 +39,17 @@ SECRET = generate_secret()
 PUBLIC = "93.184.216.34"
 
 
-def send(client: Any, url: str, *, deadline_s: float = DEADLINE_S, secrets: Any = (SECRET,), clock: Any = None) -> Any:
+def send(
+    client: Any,
+    url: str,
+    *,
+    deadline_s: float = DEADLINE_S,
+    secrets: Any = (SECRET,),
+    clock: Any = None,
+    headers: Any = MappingProxyType({}),
+) -> Any:
     return WebhookSender(client, clock or SystemClock(), deadline_s=deadline_s).send(
-        url, BODY, message_id="msg_1", secrets=secrets
+        url, BODY, message_id="msg_1", secrets=secrets, headers=headers
     )
 
 
@@ -76,6 +86,21 @@ def test_a_delivery_verifies_with_the_public_library(kit, serve):
     assert request.headers["user-agent"] == "Reelqueue-Webhooks/1"
     assert outcome.request_headers.items() <= request.headers.items()
     assert SECRET not in repr(outcome)
+
+
+def test_an_owners_headers_go_out_beside_ours_and_never_in_their_place(kit, serve):
+    receiver = serve(status(204))
+    theirs = {"X-Gate": "canary-7", "Content-Type": "text/plain", "WEBHOOK-ID": "evt_forged", "User-Agent": "them"}
+    outcome = send(kit.local_client(), receiver.url(), secrets=[SECRET, signing_key(bytes(32))], headers=theirs)
+    [request] = receiver.requests
+    assert request.headers["x-gate"] == "canary-7"
+    assert (request.headers["content-type"], request.headers["webhook-id"]) == ("application/json", "msg_1")
+    assert request.headers["user-agent"] == "Reelqueue-Webhooks/1"
+    signatures = request.headers["webhook-signature"].split(" ")
+    assert [one.partition(",")[0] for one in signatures] == ["v1", "v1a"]
+    assert Webhook(SECRET).verify(request.body, request.headers) == json.loads(BODY)
+    assert len({name.lower() for name in outcome.request_headers}) == len(outcome.request_headers)
+    assert "canary" not in repr(outcome)
 
 
 @pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
