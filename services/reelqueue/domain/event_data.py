@@ -18,9 +18,6 @@ from reelqueue.domain.timeline import Timeline
 from reelqueue.domain.timeline_rows import timeline_document
 from reelqueue.kit.clock import rfc3339
 
-FAILING_AT: tuple[Literal[50, 70, 90], ...] = (50, 70, 90)
-"""When `endpoint.failing` is told: percent of the time after which an endpoint that only fails is disabled."""
-
 
 def progress_data(
     *,

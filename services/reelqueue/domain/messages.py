@@ -31,7 +31,9 @@ def webhook_payload(job: Job, event: JobEvent) -> str:
 def event_payload(kind: AnyEventType, at: datetime, data: Mapping[str, Any]) -> str:
     """The body of any event: `{type, timestamp, data}`."""
     body = {"type": kind.value, "timestamp": rfc3339(at), "data": data}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # Half of a pair is no text that can be sent or kept, and upstreams send what they like.
+    return text.encode("utf-8", "replace").decode()
 
 
 def with_delivery_seq(payload: str, delivery_seq: int | None) -> bytes:

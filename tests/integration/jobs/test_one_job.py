@@ -18,8 +18,8 @@ from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd
 from reelqueue.errors import DependencyUnavailable, ResultUnusable, StorageFull
 from reelqueue.store.tables import former_sessions, projects, renders, turns
 
-MOST_STATEMENTS = 47
-"""One of them is the entry of the ledger."""
+MOST_STATEMENTS = 49
+"""One of them is the entry of the ledger; two note and tell that a worker has taken the job up."""
 
 
 def path(plant, job):

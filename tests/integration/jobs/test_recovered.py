@@ -84,7 +84,7 @@ def test_an_export_that_finishes_after_a_cancel_is_kept_and_announced(plant):
     assert (job.status, job.result, job.finished_at) == (Status.CANCELED, None, ended.finished_at)
     assert job.recovered.file(0) == RESULT
     assert job.recovered.expires_at - job.recovered.at == timedelta(hours=24)
-    assert plant.board.events(job.id)[-2:] == [(5, "job.canceled"), (6, "job.recovered")]
+    assert plant.board.events(job.id)[-2:] == [(6, "job.canceled"), (7, "job.recovered")]
     [data] = told(plant, job)
     assert data["output"] == 1
     assert data["result"]["url"] == f"/v1/jobs/{job.id}/outputs/1/result"
