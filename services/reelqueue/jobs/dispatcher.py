@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from reelqueue.domain.bells import Bell
 from reelqueue.domain.jobs import Queue
 from reelqueue.errors import DependencyUnavailable
+from reelqueue.jobs.aside import Aside
 from reelqueue.jobs.dispatch_ports import AdmissionGate, Bells, BrokerDown, DispatchStore, SweepStore
 from reelqueue.kit.clock import Clock
 from reelqueue.kit.limits import SWEEP_S
@@ -50,6 +52,7 @@ class Dispatcher:
         self._gate = gate
         self._degraded = False
         self._bells = bells
+        self._ringing = Aside("rings")
         self._clock = clock
         self._metrics = metrics
         self._forget_expired = tuple(forget_expired)
@@ -120,13 +123,16 @@ class Dispatcher:
             # What is admitted while NemoVideo is down would hold its token's room and do nothing.
             allowed = self._gate.admission()
             self._degraded, free = allowed is not None, free if allowed is None else min(free, allowed)
-        while rung < free:
-            bells = self._store.admit(min(free - rung, BATCH), each=each)
-            if not bells:
-                break
-            self._ring(bells, "admit")
-            rung += len(bells)
-            each = min(MOST_OF_ONE_TENANT, each * 2)
+        try:
+            while rung < free:
+                bells = self._store.admit(min(free - rung, BATCH), each=each)
+                if not bells:
+                    break
+                self._ringing.begin(partial(self._ring, bells, "admit"))
+                rung += len(bells)
+                each = min(MOST_OF_ONE_TENANT, each * 2)
+        finally:
+            self._ringing.finish()
         return rung
 
     def sweep_once(self) -> None:

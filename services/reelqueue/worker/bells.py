@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json import dumps
 from typing import Any, Final, Self
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from kombu.messaging import Producer
-from kombu.utils.json import dumps
 from redis import RedisError
 
 from reelqueue.domain.bells import Bell
@@ -34,14 +34,14 @@ class _Form:
     def of(cls, app: Celery, task: str) -> Self:
         """The form of one task's messages."""
         message = app.amqp.as_task_v2(_BLANK, task, args=(_BLANK,), argsrepr="", kwargsrepr="", ignore_result=True)
-        before, after = _json(message.body).split(_json(_BLANK))
+        before, after = dumps(message.body).split(dumps(_BLANK))
         return cls(before, after, message.headers, message.properties)
 
     def publish(self, producer: Producer, queue: str, row: str) -> None:
         """The message for one row."""
         message = secrets.token_hex(16)
         producer.publish(  # type: ignore[no-untyped-call]
-            f"{self.before}{_json(row)}{self.after}",
+            f"{self.before}{dumps(row)}{self.after}",
             exchange="",
             routing_key=queue,
             content_type="application/json",
@@ -78,8 +78,3 @@ class CeleryBells:
 
 def _filled(form: Mapping[str, Any], message: str) -> dict[str, Any]:
     return {name: message if value == _BLANK else value for name, value in form.items()}
-
-
-def _json(value: object) -> str:
-    """As Celery writes it."""
-    return str(dumps(value))  # type: ignore[no-untyped-call]

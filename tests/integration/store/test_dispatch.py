@@ -50,6 +50,20 @@ def waiting(board, tenant_id, status=Status.RENDERING, **changes):
     return board.job(tenant_id, status, **{"due_at": AGO, **changes})
 
 
+# --- admit: how it commits --------------------------------------------------------------------------------------------
+
+
+def test_whoever_admits_does_not_wait_for_the_disk_and_others_do(board, database):
+    board.tenant("one")
+    asked = text("SHOW synchronous_commit")
+    with database.transaction() as connection:
+        usual = connection.execute(asked).scalar_one()
+        admission.next_turn(connection, 1)
+        assert connection.execute(asked).scalar_one() == "off"
+    with database.transaction() as connection:
+        assert connection.execute(asked).scalar_one() == usual == "on"
+
+
 # --- admit: fair ------------------------------------------------------------------------------------------------------
 
 

@@ -176,6 +176,43 @@ def test_a_crowd_is_rung_in_batches(bells, clock):
     assert bells.batches == [BATCH, BATCH, 5]
 
 
+def test_the_next_jobs_are_admitted_while_bells_are_rung(bells, clock):
+    board = Board(room=(3 * BATCH, 0, 0))
+    board.new = {f"t{n}": deque(range(3)) for n in range(BATCH)}
+    looked_again, admit, ring, in_time = threading.Event(), board.admit, bells.ring, []
+
+    def admitting(most, *, each):
+        if board.asked[-1][0] == "admit":
+            looked_again.set()
+        return admit(most, each=each)
+
+    def ringing(some):
+        in_time.append(looked_again.wait(30))
+        ring(some)
+
+    board.admit, bells.ring = admitting, ringing
+    # All are rung when the round is over, in their order.
+    assert make(board, bells, clock).dispatch_once() == sum(bells.batches) == len(bells.rung)
+    assert len(bells.batches) > 1
+    assert set(in_time) == {True}
+
+
+def test_what_was_admitted_is_rung_though_the_database_goes_away(bells, clock):
+    board = Board(room=(3 * BATCH, 0, 0))
+    board.new = {"a": deque(["a0", "a1"])}
+    admit = board.admit
+
+    def once(most, *, each):
+        if board.asked[-1][0] == "admit":
+            raise DependencyUnavailable("away")
+        return admit(most, each=each)
+
+    board.admit = once
+    with pytest.raises(DependencyUnavailable):
+        make(board, bells, clock).dispatch_once()
+    assert [bell.id for bell in bells.rung] == ["a0", "a1"]
+
+
 def test_a_broker_that_is_down_ends_nothing_and_is_counted(bells, clock):
     board, bells.down = Board(room=(5, 5, 5)), True
     board.due[Queue.STEP] = deque(["x"])
