@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 
 from benchmarks.announcer import TOLD, Announcer
-from benchmarks.crew import KEPT_LOGS, Crew, Site
+from benchmarks.crew import KEPT_LOGS, Account, Crew, Site
 from benchmarks.hooks import Hooks
 from benchmarks.patience import Patience
 from reelqueue.dev.process import RestartPolicy, Role
@@ -27,9 +27,9 @@ _EVENTS: Final = "SELECT job_id, job_seq, id FROM feed_events WHERE type = %s"
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A tenant, the path of its only endpoint, and its jobs."""
+    """A tenant with a key, the path of its only endpoint, and its jobs."""
 
-    tenant_id: str
+    account: Account
     path: str
     jobs: Sequence[str]
 
@@ -80,11 +80,11 @@ class Delivery:
                 os.kill(pid, signal.SIGCONT)
 
     def _consumer(self, name: str, number: int, jobs: int, *, slow: bool) -> Consumer:
-        tenant_id = self.services.tenants.create(f"{name}-{number}").id
+        account = self.site.account_of(self.services, f"{name}-{number}")
         path = self.hooks.path(f"{name}-{number}", slow=slow)
         url = self.hooks.url_of(number, path)
-        self.services.endpoints.create(tenant_id, url=url, event_types=[TOLD.value], description="benchmark")
-        return Consumer(tenant_id, path, self.announcer.jobs(tenant_id, jobs))
+        self.services.endpoints.create(account.tenant_id, url=url, event_types=[TOLD.value], description="benchmark")
+        return Consumer(account, path, self.announcer.jobs(account.tenant_id, jobs))
 
 
 @contextmanager

@@ -87,15 +87,20 @@ class Site:
         """A new tenant with a key; `upstream` adds a token of the twin, which has to run."""
         services = self.services()
         try:
-            tenant = services.tenants.create(name, max_running=max_running)
-            key = services.api_keys.create(tenant.id, name="bench", scopes=sorted(SCOPES))
+            account = self.account_of(services, name, max_running=max_running)
             if upstream:
-                token = services.tokens.add(tenant.id, mint_token(self.twin_url), label="bench")
+                token = services.tokens.add(account.tenant_id, mint_token(self.twin_url), label="bench")
                 with services.database.statement() as connection:
                     connection.execute(_UNBOUND, {"token": token.id})
-            return Account(tenant.id, key.text)
+            return account
         finally:
             services.close()
+
+    def account_of(self, services: Services, name: str, *, max_running: int = 1) -> Account:
+        """A new tenant of that name with a key, and without a token."""
+        tenant = services.tenants.create(name, max_running=max_running)
+        key = services.api_keys.create(tenant.id, name="bench", scopes=sorted(SCOPES))
+        return Account(tenant.id, key.text)
 
     def _database_url_of(self, process: str | None) -> str:
         url = make_url(self.database_url)

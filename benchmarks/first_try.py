@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.announcer import Told
 from benchmarks.consumers import Delivery, delivering
 from benchmarks.crew import Site
-from benchmarks.figures import Aim, Figure, percentile
+from benchmarks.figures import Aim, Figure, per, percentile
 from benchmarks.hooks import Hook
 from benchmarks.patience import BenchmarkFailed, Patience
 from benchmarks.place import Place
@@ -27,8 +28,9 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
         jobs = [job for one in delivery.consumers(TENANTS, jobs=JOBS) for job in one.jobs]
         first_tries(delivery, jobs, rate=RATE, count=100)
         before = read_cpu(delivery.pids())
-        lags_ms = first_tries(delivery, jobs, rate=RATE, count=round(RATE * seconds))
+        tries = first_tries(delivery, jobs, rate=RATE, count=round(RATE * seconds))
         after = read_cpu(delivery.pids())
+    lags_ms = tries.lags_ms
     cores = {name: used / after.elapsed_s(before) for name, used in after.since(before).items()}
     shares = (0.5, 0.95, 0.99, 1.0)
     return Report(
@@ -41,6 +43,7 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
         figures=[
             Figure(name="p50", value=percentile(lags_ms, 0.5), unit="ms", aim=Aim("at most", 100)),
             Figure(name="p99", value=percentile(lags_ms, 0.99), unit="ms", aim=Aim("at most", 1000)),
+            Figure(name="events committed meanwhile", value=tries.told_per_s, unit="/s"),
         ],
         tables=[
             Table(
@@ -53,8 +56,16 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     )
 
 
-def first_tries(delivery: Delivery, jobs: Sequence[str], *, rate: float, count: int) -> list[float]:
-    """Tell so many events of these jobs at a rate; milliseconds from each commit to its first try."""
+@dataclass(frozen=True, slots=True)
+class FirstTries:
+    """Of each event, milliseconds from its commit to its first try; and how many were committed in a second."""
+
+    lags_ms: list[float]
+    told_per_s: float
+
+
+def first_tries(delivery: Delivery, jobs: Sequence[str], *, rate: float, count: int) -> FirstTries:
+    """Tell so many events of these jobs, at that rate if the machine has the time, and wait for their first tries."""
     before = delivery.hooks.count()
     told = delivery.announcer.tell_at(rate, jobs, count)
     ids = delivery.event_ids()
@@ -66,7 +77,8 @@ def first_tries(delivery: Delivery, jobs: Sequence[str], *, rate: float, count: 
         return wanted.keys() <= found.keys()
 
     delivery.patience.wait(all_came, f"the first tries of {count} events", every_s=0.2)
-    return lags_ms(wanted, found)
+    moments = [one.at for one in told]
+    return FirstTries(lags_ms(wanted, found), per(count - 1, max(moments) - min(moments)))
 
 
 def earliest(hooks: Iterable[Hook]) -> dict[str, Hook]:

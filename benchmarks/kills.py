@@ -12,6 +12,7 @@ from typing import Final
 
 from benchmarks.consumers import THREADS, WORKER, Consumer, Delivery, delivering
 from benchmarks.crew import Site
+from benchmarks.feed_reader import FeedReader, check_whole
 from benchmarks.figures import Aim, Figure
 from benchmarks.patience import Patience
 from benchmarks.place import Place
@@ -35,14 +36,18 @@ _WORKING: Final = "SELECT count(*) FROM workers WHERE node LIKE %s AND state = '
 def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
     """Tell of everything as fast as may be, kill until all of it is delivered, and compare."""
     site, (events, tenants) = Site(place, "kills"), (1000, 20) if quick else (EVENTS, TENANTS)
-    with delivering(site, patience, policy=AT_ONCE) as delivery, ThreadPoolExecutor(1) as aside:
+    with (
+        delivering(site, patience, more=[site.gateway()], policy=AT_ONCE) as delivery,
+        ThreadPoolExecutor(1) as aside,
+    ):
         consumers = delivery.consumers(tenants, jobs=JOBS)
         began = time.monotonic()
         telling = aside.submit(_tell, delivery, consumers, events // tenants // JOBS)
         kills = _kill_until_done(delivery, telling)
         hooks = delivery.hooks.seen()
-        expected = _expected(delivery, consumers)
-    return _report(compare(expected, hooks), kills, tenants, len(expected), hooks[-1].at - began)
+        expected = _feeds(delivery, consumers)
+    view, seconds = compare(expected, hooks), hooks[-1].at - began
+    return _report(view, kills, tenants, events, unheard=telling.result() - len(expected), seconds=seconds)
 
 
 def _tell(delivery: Delivery, consumers: Sequence[Consumer], each: int) -> int:
@@ -73,23 +78,28 @@ def _kill_until_done(delivery: Delivery, telling: Future[int]) -> int:
     return kills
 
 
-def _expected(delivery: Delivery, consumers: Sequence[Consumer]) -> dict[str, Expected]:
-    path_of = {job: one.path for one in consumers for job in one.jobs}
-    return {
-        event_id: Expected(path_of[job_id], job_id, seq) for (job_id, seq), event_id in delivery.event_ids().items()
-    }
+def _feeds(delivery: Delivery, consumers: Sequence[Consumer]) -> dict[str, Expected]:
+    """What each tenant reads in its feed, as it reads it. Raises `BenchmarkFailed` for a feed with gaps."""
+    found: dict[str, Expected] = {}
+    for one in consumers:
+        with FeedReader(delivery.site.base_url, one.account) as reader:
+            events = [event for page in reader.pages() for event in page]
+        check_whole([event["seq"] for event in events], len(events))
+        found |= {event["id"]: Expected(one.path, event["job"], event["data"]["seq"]) for event in events}
+    return found
 
 
-def _report(view: View, kills: int, tenants: int, events: int, seconds: float) -> Report:
+def _report(view: View, kills: int, tenants: int, events: int, *, unheard: int, seconds: float) -> Report:
     return Report(
         title="a worker that is killed again and again",
         measured=(
             f"{events:,} events of {tenants} tenants with an endpoint each, told as fast as may be and delivered by a "
             f"webhook worker of {THREADS} threads that gets SIGKILL {KILL_EVERY_S:.0f} s after it has registered, and "
-            "is started again, until nothing is pending; then what the receivers had against the feed"
+            "is started again, until nothing is pending; then what the receivers had against what the feeds have"
         ),
         figures=[
             Figure(name="kills", value=kills, unit=""),
+            Figure(name="events that no feed had", value=unheard, unit="", aim=Aim("at most", 0)),
             Figure(name="events that no receiver had", value=view.missing, unit="", aim=Aim("at most", 0)),
             Figure(name="webhooks of no event", value=view.strangers, unit="", aim=Aim("at most", 0)),
             Figure(name="first tries out of a job's order", value=view.inversions, unit="", aim=Aim("at most", 0)),

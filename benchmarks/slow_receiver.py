@@ -32,11 +32,11 @@ def measure(place: Place, patience: Patience, *, quick: bool) -> Report:
         count = round(RATE * seconds)
         first_tries(delivery, others, rate=RATE, count=count // 2)
         memory = [_memory(delivery)]
-        alone = first_tries(delivery, others, rate=RATE, count=count)
+        alone = first_tries(delivery, others, rate=RATE, count=count).lags_ms
         memory.append(_memory(delivery))
         delivery.announcer.tell_at_once(slow.jobs, messages // SLOW_JOBS)
         patience.wait(lambda: _tried(delivery, slow), "the first try at the slow receiver")
-        beside = first_tries(delivery, others, rate=RATE, count=count)
+        beside = first_tries(delivery, others, rate=RATE, count=count).lags_ms
         memory.append(_memory(delivery))
         tried = _tried(delivery, slow)
     if tried >= messages:
