@@ -16,16 +16,11 @@ import av
 import httpx
 import pytest
 
+from fakes.command_line import COMMAND_S
+from fakes.command_line import run_command as run
 from fakes.live_customer import Customer, animate, create, new_marker
 from fakes.live_stack import LiveStack, plain_environment
 from fakes.live_twin import Twin
-
-COMMAND_S = 60
-
-
-def run(arguments: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "reelqueue", *arguments]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=COMMAND_S, check=False)
 
 
 def run_on_terminal(arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:

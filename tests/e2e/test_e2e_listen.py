@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from fakes.command_line import run_command as run
 from fakes.listening import Listening
 from fakes.live_customer import Customer, create
 from fakes.live_stack import LiveStack, plain_environment
@@ -95,3 +96,20 @@ def test_what_is_forwarded_has_the_very_bytes_of_what_an_endpoint_gets(
     ours = eventually(lambda: arrived(receiver), 30)
     assert {json.loads(body)["data"]["job"]["id"] for body in ours.values()} == {job["id"]}
     assert ours == theirs
+
+
+def test_a_sample_is_sent_to_an_endpoint_by_the_service_and_is_not_in_the_feed(
+    customer: Customer, environment: dict[str, str], receiver: WebhookReceiver, eventually: Eventually
+) -> None:
+    made = customer.http.post("/v1/webhook-endpoints", json={"url": receiver.url})
+    assert made.status_code == 201, made.text
+    done = run(["trigger", "job.failed", "--endpoint", made.json()["id"]], environment)
+    assert done.returncode == 0, done.stderr
+    [hook] = eventually(receiver.hooks, 30)
+    assert Webhook(made.json()["secret"]).verify(hook.body, dict(hook.headers))["type"] == "job.failed"
+    assert json.loads(done.stdout)["event"] == hook.id
+    assert feed_of(customer) == []
+
+    unknown = run(["trigger", "job.failed", "--endpoint", f"whe_{'0' * 26}"], environment)
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("reelqueue: not_found: ")

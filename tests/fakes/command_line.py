@@ -1,13 +1,17 @@
-"""Reading a command line as `reelqueue` would, without running anything."""
+"""Reading a command line as `reelqueue` would, without running anything; and running one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer.main
 
 from reelqueue.cli.app import app
+
+COMMAND_S = 60
 
 
 def parse_command(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -22,3 +26,9 @@ def parse_command(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
         command = command.commands[name]
     context = command.make_context(" ".join(names), rest)
     return " ".join(names), dict(context.params)
+
+
+def run_command(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run it as a process to its end, in a pipe."""
+    argv = [sys.executable, "-m", "reelqueue", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=COMMAND_S, check=False)

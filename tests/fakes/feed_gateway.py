@@ -115,7 +115,8 @@ class FeedGateway:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 gateway.tests.append((self.path, body))
-                self._answer(202, {"id": "msg_1", "object": "message"})
+                sample = {"object": "webhook_sample", "type": body["type"], "event": "evt_1", "message": "msg_1"}
+                self._answer(202, sample)
 
             def _trouble(self, trouble: Trouble) -> None:
                 if trouble.cut:

@@ -119,7 +119,7 @@ class ApiClient:
         return self._json(self._http.get("/v1/events", params=asked))
 
     def test_endpoint(self, endpoint_id: str, kind: str) -> dict[str, Any]:
-        """Have a sample of an event sent to an endpoint. Returns the message that was made."""
+        """Have a sample of an event sent to an endpoint. Returns what says which event and message it became."""
         return self._json(self._http.post(f"/v1/webhook-endpoints/{endpoint_id}/test", json={"type": kind}))
 
     def download(self, job_id: str, out: Path) -> int:

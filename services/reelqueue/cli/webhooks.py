@@ -86,7 +86,7 @@ def trigger(kind: Kind, forward_to: SendTo = None, endpoint: EndpointId = None, 
         _fail(f"{api.url} does not answer ({type(error).__name__})")
     finally:
         client.close()
-    _lines().say(f"A sample of {kind} is on its way to {endpoint}: {sent['id']}", **sent)
+    _lines().say(f"A sample of {kind} is on its way to {endpoint}: {sent['message']}", **sent)
 
 
 def certify(url: Receiver, kind: Sample = "job.succeeded") -> None:

@@ -48,7 +48,7 @@ def test_what_is_not_taken_fails_the_command(trigger, receiver):
 
 def test_the_service_sends_it_to_an_endpoint(trigger, gateway):
     done = trigger("job.succeeded", "--endpoint", "whe_1")
-    assert (done.exit_code, json.loads(done.output)["id"]) == (0, "msg_1")
+    assert (done.exit_code, json.loads(done.output)["message"]) == (0, "msg_1")
     assert gateway.tests == [("/v1/webhook-endpoints/whe_1/test", {"type": "job.succeeded"})]
 
 

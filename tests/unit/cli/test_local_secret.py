@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reelqueue.cli.hooks.secret import VARIABLE, local_secret
+from reelqueue.cli.hooks.secret import VARIABLE, _make, local_secret
 from reelqueue.webhooks.signing import SecretInvalid, generate_secret, secret_key
 
 
@@ -35,6 +35,13 @@ def test_of_many_first_calls_at_once_one_makes_it(tmp_path):
         made = set(threads.map(lambda _: local_secret(tmp_path / "d"), range(64)))
     assert len(made) == 1
     assert [file.name for file in (tmp_path / "d").iterdir()] == ["webhook_secret"]
+
+
+def test_one_that_was_made_meanwhile_is_not_replaced(tmp_path):
+    before = local_secret(tmp_path)
+    _make(tmp_path / "webhook_secret")
+    assert local_secret(tmp_path) == before
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_file_that_others_may_read_is_closed_to_them(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +39,8 @@ def local_secret(directory: Path | None = None) -> tuple[str, str]:
 
 
 def _make(file: Path) -> None:
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, name = tempfile.mkstemp(dir=file.parent)
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "w") as out:
             out.write(generate_secret() + "\n")
