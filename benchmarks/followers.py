@@ -102,7 +102,7 @@ class _Client:
         self.rest = b""
         head = (
             f"GET {stream['path']} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: text/event-stream\r\n"
-            f"Authorization: Bearer {stream['api_key']}\r\n\r\n"
+            f"Authorization: Bearer {stream['api_key']}\r\nConnection: close\r\n\r\n"
         )
         self.socket.sendall(head.encode())
 

@@ -12,6 +12,7 @@ from reelqueue.egress.answers import EgressResponse, received_headers, request_t
 from reelqueue.egress.connect import Connector, GuardedBackend, checked_addresses, dial
 from reelqueue.egress.destination import Destination, follow
 from reelqueue.egress.errors import DestinationForbidden, EgressFailed, NameNotFound
+from reelqueue.egress.places import NoPlace, Places
 from reelqueue.egress.policy import EgressPolicy
 from reelqueue.egress.posting import Posting
 from reelqueue.egress.progress import CHUNK_OVERHEAD, HEAD_LIMIT_BYTES, Progress
@@ -68,6 +69,7 @@ class EgressClient:
         self._ssl_context = ssl_context
         self._clock = clock
         self._connector = connector or dial
+        self._places = None if policy.fetches_per_host is None else Places(policy.fetches_per_host)
 
     def check(self, url: str) -> None:
         """Refuse now what would be refused later. Opens no connection.
@@ -118,10 +120,13 @@ class EgressClient:
         """
         destination = self._policy.destination(url)
         progress = self._progress(deadline_s)
+        headers = (("User-Agent", FETCH_USER_AGENT), ("Accept", "*/*"))
         for _ in range(max_redirects + 1):
             progress = Progress(self._clock, progress.ends_at)
-            headers = (("User-Agent", FETCH_USER_AGENT), ("Accept", "*/*"))
-            with self._answer("GET", destination, headers=headers, body=None, progress=progress) as response:
+            with (
+                self._place(destination, progress),
+                self._answer("GET", destination, headers=headers, body=None, progress=progress) as response,
+            ):
                 if response.status not in _REDIRECTS:
                     return _receive(response, sink, max_bytes=max_bytes, progress=progress, url=destination.url)
                 progress.stage, progress.http_status = "redirect", response.status
@@ -139,6 +144,19 @@ class EgressClient:
         if origin.scheme == "https" and target.scheme == "http":
             raise progress.failed("from https to http")
         return target
+
+    @contextlib.contextmanager
+    def _place(self, destination: Destination, progress: Progress) -> Iterator[None]:
+        """A place at the host, if they are counted. Waiting for it is part of the request's time."""
+        if self._places is None:
+            yield
+            return
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._places.at(destination.host, timeout_s=progress.remaining()))
+            except NoPlace as error:
+                raise progress.failed("too many downloads from this host at once") from error
+            yield
 
     @contextlib.contextmanager
     def _answer(

@@ -27,12 +27,14 @@ class EgressPolicy:
 
     `allow` holds networks that may be called although they are not public. An address literal inside them, and
     `localhost` if it resolves into them, may have any port and plain http. Other names keep the ordinary ports.
+    `fetches_per_host` bounds the downloads from one host at once; `None` does not, for a host that is known.
     `own_hosts` are names, or `host:port`, that are refused even so: ours, and the upstream's for input URLs.
     """
 
     allow: tuple[Network, ...] = ()
     ports: frozenset[int] = WEB_PORTS
     own_hosts: frozenset[str] = frozenset()
+    fetches_per_host: int | None = None
     allow_http: bool = True
 
     def __post_init__(self) -> None:

@@ -65,9 +65,11 @@ class Guests:
 
     async def look(self) -> None:
         """Dismiss those whose keys have ended since they came. Raises `DependencyUnavailable`."""
-        keys = await self._threads.quick(partial(self._rows.find_all, list(self._guests)))
-        for key_id, guests in self._guests.items():
-            for guest in guests:
+        looked_for = list(self._guests)
+        keys = await self._threads.quick(partial(self._rows.find_all, looked_for))
+        for key_id in looked_for:
+            # Some have gone meanwhile; those who came were let in just now.
+            for guest in self._guests.get(key_id, ()):
                 if not self._may_stay(keys.get(key_id), guest.scope):
                     guest.watch.dismiss()
 

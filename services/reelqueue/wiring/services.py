@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from reelqueue.egress import EgressClient, EgressPolicy, SystemResolver, tls_context
@@ -43,6 +44,9 @@ from reelqueue.store.ledger import Ledger
 from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.version import VERSION
 from reelqueue.wiring.stores import Stores
+
+FETCHES_PER_HOST: Final = 8
+"""Downloads of inputs from one host at once, by one process."""
 
 
 class Services(Stores):
@@ -116,7 +120,10 @@ class Services(Stores):
     def source_egress(self) -> EgressClient:
         """The way to input URLs, which may not lead back into the upstream's own API."""
         upstream = urlsplit(self.settings.nemo.api_url).netloc.rpartition("@")[2]
-        return self._egress(EgressPolicy(allow=self.settings.egress_allow, own_hosts=frozenset({upstream})))
+        policy = EgressPolicy(
+            allow=self.settings.egress_allow, own_hosts=frozenset({upstream}), fetches_per_host=FETCHES_PER_HOST
+        )
+        return self._egress(policy)
 
     def _egress(self, policy: EgressPolicy) -> EgressClient:
         return EgressClient(policy, SystemResolver(), ssl_context=self.ssl_context, clock=self.clock)

@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def fetch(client: Any, url: str, *, sink: Any = None, max_bytes: int = 20_000, d
 
 
 def test_the_corpus_is_run_whole():
-    run = {*at_accept(422), *at_accept(202), *DNS, *REDIRECTS, *FETCHES}
+    run = {*at_accept(422), *at_accept(202), *DNS, *REDIRECTS, *FETCHES, *CROWDS}
     assert run == set(BY_ID)
     assert len(at_accept(422)) >= 130
 
@@ -331,3 +332,64 @@ def test_downloads(case_id, kit, serve):
     assert request.line == f"GET {path} HTTP/1.1"
     assert not {"authorization", "cookie", "proxy-authorization"} & set(request.headers)
     assert connector.addresses == [ipaddress.ip_address(PUBLIC)]
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+CROWDS = ("SF-014",)
+
+
+@pytest.fixture
+def victim(kit, serve):
+    """A host that answers when it is let, the client that may load from it twice at once, and what it dials."""
+    let = threading.Event()
+
+    def handler(conn: socket.socket, request: Any) -> None:
+        let.wait(20)
+        answering(b"200 OK", b"x")(conn, request)
+
+    connector = kit.connector(port=serve(handler, tls=kit.certificates.server()).port)
+    hosts = {"media.example": [(PUBLIC,)], "other.attacker.example": [(PUBLIC,)]}
+    client = kit.client(answers=hosts, connector=connector, policy=EgressPolicy(fetches_per_host=2))
+    yield client, connector, let
+    let.set()
+
+
+@pytest.mark.parametrize("case_id", CROWDS)
+def test_a_crowd_of_downloads_from_one_host_comes_a_few_at_a_time(case_id, victim, eventually):
+    client, connector, let = victim
+    jobs, urls = map(int, re.findall(r"\b(?:20|100)\b", BY_ID[case_id]["title"])[::-1])
+    open_at_once: list[int] = []
+
+    class CountingSink(io.BytesIO):
+        def write(self, data: Any, /) -> int:
+            open_at_once.append(client._places._taken["media.example"])
+            return super().write(data)
+
+    def job(number: int) -> int:
+        return fetch(client, f"https://media.example/{number % urls}", sink=CountingSink(), deadline_s=60).bytes
+
+    with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(1) as another:
+        waiting = [pool.submit(job, number) for number in range(jobs)]
+        eventually(lambda: len(connector.dialled) == 2)
+        # Whoever names another host does not wait for this one.
+        elsewhere = another.submit(fetch, client, "https://other.attacker.example/", deadline_s=60)
+        eventually(lambda: len(connector.dialled) == 3)
+        let.set()
+        assert sum(one.result() for one in waiting) == jobs
+        assert elsewhere.result().bytes == 1
+    assert max(open_at_once) <= 2
+    assert client._places._taken == {}
+
+
+def test_whoever_gets_no_place_in_time_fails_and_has_called_nobody(victim, eventually):
+    client, connector, let = victim
+    with ThreadPoolExecutor(2) as pool:
+        first = [pool.submit(fetch, client, "https://media.example/", deadline_s=60) for _ in range(2)]
+        eventually(lambda: len(connector.dialled) == 2)
+        with pytest.raises(EgressFailed) as failed:
+            fetch(client, "https://media.example/", deadline_s=0.05)
+        assert (failed.value.stage, failed.value.bytes_sent) == ("resolve", 0)
+        assert len(connector.dialled) == 2
+        let.set()
+        assert [one.result().bytes for one in first] == [1, 1]

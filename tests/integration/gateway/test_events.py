@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import pytest
 
+from fakes.event_streams import EventStream
 from fakes.gateway import RunningGateway, TenantClient, assert_problem, violations
 from fakes.gateway_jobs import TO_SUCCESS
 from fixtures.eventually import Eventually
@@ -23,53 +22,14 @@ def gateway(run_gateway: Callable[..., RunningGateway]) -> RunningGateway:
     return run_gateway(sse_ping_s=0.2)
 
 
-class Stream:
-    """An event stream being read in a thread."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self.events: list[dict[str, Any]] = []
-        self.pings = 0
-        self.retry: int | None = None
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    @property
-    def durable(self) -> list[tuple[int, str]]:
-        return [(int(one["id"]), one["event"]) for one in self.events if "id" in one]
-
-    @property
-    def progress(self) -> list[int]:
-        return [one["data"]["progress"] for one in self.events if one["event"] == "progress"]
-
-    def _read(self) -> None:
-        block: dict[str, Any] = {}
-        try:
-            for line in self.response.iter_lines():
-                if line.startswith(":"):
-                    self.pings += 1
-                elif line.startswith("retry: "):
-                    self.retry = int(line[7:])
-                elif line:
-                    name, _, value = line.partition(": ")
-                    block[name] = json.loads(value) if name == "data" else value
-                elif block:
-                    self.events.append(block)
-                    block = {}
-        except httpx.HTTPError:
-            return
-        self.ended.set()
-
-
 @contextmanager
-def streaming(tenant: TenantClient, job_id: str, **headers: str) -> Iterator[Stream]:
+def streaming(tenant: TenantClient, job_id: str, **headers: str) -> Iterator[EventStream]:
     headers = {"Accept": "text/event-stream", **{name.replace("_", "-"): value for name, value in headers.items()}}
     with tenant.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["cache-control"] == "no-store"
-        yield Stream(response)
+        yield EventStream(response)
 
 
 def test_a_list_of_what_happened(tenant: TenantClient, gateway: RunningGateway) -> None:
