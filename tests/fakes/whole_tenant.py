@@ -141,14 +141,14 @@ def _rows(made: Whole, on_token: str) -> Iterator[tuple[str, list[dict[str, Any]
     yield "feeds", [{"last_seq": 1}]
     yield (
         "webhook_lanes",
-        [{"id": endpoint, "endpoint_id": endpoint, "host": word}, {"id": f"{made.tenant}/x", "host": word}],
+        [{"id": endpoint, "endpoint_id": endpoint, "host": word}, {"id": f"{made.id}/x", "host": word}],
     )
     sent = {"event_id": event, "position": 1, "seq": 1, **told}
     yield (
         "messages",
         [
             {"id": message, "endpoint_id": endpoint, "lane_id": endpoint, "delivery_seq": 1, **sent},
-            {"id": new_id("message"), "url": f"http://{word}/", "lane_id": f"{made.tenant}/x", **sent},
+            {"id": new_id("message"), "url": f"http://{word}/", "lane_id": f"{made.id}/x", **sent},
         ],
     )
     yield (
