@@ -141,19 +141,33 @@ def _rows(made: Whole, on_token: str) -> Iterator[tuple[str, list[dict[str, Any]
     yield "feeds", [{"last_seq": 1}]
     yield (
         "webhook_lanes",
-        [{"id": endpoint, "endpoint_id": endpoint, "host": word}, {"id": f"{made.tenant}/x", "host": word}],
+        [{"id": endpoint, "endpoint_id": endpoint, "host": word}, {"id": f"{made.id}/x", "host": word}],
     )
     sent = {"event_id": event, "position": 1, "seq": 1, **told}
     yield (
         "messages",
         [
             {"id": message, "endpoint_id": endpoint, "lane_id": endpoint, "delivery_seq": 1, **sent},
-            {"id": new_id("message"), "url": f"http://{word}/", "lane_id": f"{made.tenant}/x", **sent},
+            {"id": new_id("message"), "url": f"http://{word}/", "lane_id": f"{made.id}/x", **sent},
         ],
     )
     yield (
         "webhook_attempts",
-        [{"message_id": message, "attempt": 1, "started_at": func.now(), "elapsed_ms": 1, "response_excerpt": word}],
+        [
+            {
+                "message_id": message,
+                "attempt": 1,
+                "started_at": func.now(),
+                "elapsed_ms": 1,
+                "response_excerpt": word,
+                "request_headers": {"webhook-id": word},
+            }
+        ],
+    )
+    span = {"until": func.now(), "events": 1, "pending": 0, "after_seq": 0, "last_seq": 1}
+    yield (
+        "webhook_replays",
+        [{"id": new_id("replay"), "endpoint_id": endpoint, "fingerprint": word, "key": word, **span}],
     )
     key = {"operation": "jobs", "key": word, "fingerprint": word, "expires_at": func.now()}
     yield "idempotency_keys", [{**key, "job_id": jobs["queued"]}]

@@ -214,8 +214,11 @@ def _runs(parts: list[tuple[Span, bool]], begin: int, stop: int) -> list[tuple[l
 
 def _standing(raw: str, run: list[Span], *, opens: bool) -> str:
     """The run as it can stand by itself, or nothing where it was only there for the GUI talk beside it."""
+    run = [span for span in run if raw[slice(*span)].strip()]
     while run and _leans(raw[slice(*run[-1])]):
         run = run[:-1]
+    while not opens and len(run) > 1 and _trails(raw, run[0]):
+        run = run[1:]
     if not run:
         return ""
     text = raw[run[0][0] : run[-1][1]].strip(_SEPARATORS)
@@ -233,6 +236,16 @@ def _leans(clause: str) -> bool:
     low = clause.strip(_SEPARATORS).lower()
     low = low[_match_end(_JOINER, low) :]
     return not _NEWS.search(low) and (_DEPENDENT.match(low) is not None or _DEPENDENT_END.search(low) is not None)
+
+
+def _trails(raw: str, clause: Span) -> bool:
+    """Whether a clause behind GUI talk says when to do that: "Click Export when you're ready, and …".
+
+    It is joined to it without a comma, or what follows begins anew with "and".
+    """
+    joined = raw[: clause[0]].rstrip()[-1:] not in _SEPARATORS
+    anew = _JOINER.match(raw[clause[1] :].lstrip(_SEPARATORS)) is not None
+    return _leans(raw[slice(*clause)]) and (joined or anew)
 
 
 def _is_fragment(text: str) -> bool:

@@ -164,7 +164,7 @@ CHATTER: Final = re.compile(
     + _pattern(
         r"""
         (?:that|it|this|everything|all)(?:'?s| is| looks| sounds| seems)?(?: really| so| very| just| all)*
-        (?:i|we)(?:'?m| am| are)?(?: really| so| just)? (?:happy|fine|done|(?:love|like)(?: (?:the|this|that|it|how))?(?: (?!more|less|with|\w+er\b)\w+)?)
+        (?:i|we)(?:'?m| am| are)?(?: really| so| just)? (?:happy|fine|done|(?:love|like)(?: it(?: already| too)?| (?:the|this|that|how)(?: (?!more|less|with|\w+er\b)\w+)?)?)
         looks?|good|great|perfect|fine|nice|awesome|amazing|cool|excellent|lovely|wonderful|beautiful|super|works?(?: for me)?
         thanks|thank you|thx|cheers|ok|okay|yes|yep|sure|hi|hello|hey|please|now|well done|good job|nice work|i'?m done|wow|it|with|to me|so|very|much|a lot
         """,
@@ -172,4 +172,4 @@ CHATTER: Final = re.compile(
     ).pattern
     + r"|\W)*$"
 )
-"""A clause that praises, thanks or greets, and asks for nothing."""
+"""A clause that praises, thanks or greets, and asks for nothing. "I like the red" does, "I like red" is a wish."""

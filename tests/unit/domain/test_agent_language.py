@@ -32,6 +32,22 @@ NOTHING = ""
         ("Preview it in the player.", NOTHING, ("state",)),
         ("It is done. The Export button is in the top right corner.", "It is done.", ("export",)),
         ("视频做好了，导出按钮在右上角。", "视频做好了。", ("export",)),
+        ("The Export button is in the top right corner.", NOTHING, ("export",)),
+        ("Click Export when you're ready, and I'll render it", "I'll render it", ("export",)),
+        (
+            "It is done. Press Export once you are happy, and I'll do the rest.",
+            "It is done. I'll do the rest.",
+            ("export",),
+        ),
+        ("Click Export, when you're ready, and I'll render it.", "I'll render it.", ("export",)),
+        ("Click Export if it is right while I add music.", "I add music.", ("export",)),
+        ("Click Export when you're ready, I'll render it.", "I'll render it.", ("export",)),
+        (
+            "If it rains, and it often does, I'll add an umbrella: click Export.",
+            "If it rains, and it often does, I'll add an umbrella.",
+            ("export",),
+        ),
+        ("Click Export, and when it is done, I'll add music.", "When it is done, I'll add music.", ("export",)),
     ],
 )
 def test_talk_of_buttons_goes_and_what_it_was_about_is_told(said, left, hints):

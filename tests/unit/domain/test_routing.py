@@ -47,6 +47,28 @@ def test_an_edit_and_an_export_are_done_in_that_order():
     assert (routed.steps, routed.text) == ((Intent.AGENT, Intent.EXPORT), "add a title")
 
 
+@pytest.mark.parametrize("wish", ["I like red", "I love blue.", "I like it red", "I really like slow zooms"])
+def test_a_liking_that_is_no_praise_reaches_the_agent(wish):
+    routed = route(f"export. {wish}")
+    assert (routed.steps, routed.text) == ((Intent.EXPORT, Intent.AGENT), wish)
+
+
+@pytest.mark.parametrize(
+    "praise",
+    [
+        "I like it",
+        "I love the music!",
+        "I really like it a lot",
+        "I like how it looks",
+        "We love this",
+        "I like it already",
+    ],
+)
+def test_praise_asks_for_nothing(praise):
+    routed = route(f"export. {praise}")
+    assert (routed.steps, routed.text) == ((Intent.EXPORT,), None)
+
+
 def test_files_are_uploaded_before_anything_else():
     assert route("animate it", has_files=True).steps == (Intent.UPLOAD, Intent.AGENT)
 
