@@ -54,6 +54,9 @@ WITH going AS (
 SELECT id, false AS recovery FROM going UNION ALL SELECT id, true FROM late {_WANTED}
 """)  # noqa: S608 - the condition is ours
 
+SLOWLY: Final = f"(latency_ms > {SLOW_MS} OR (window_at IS NULL AND failing_since IS NULL))"
+"""For statements with a lane: whether its receiver is slow, or has yet to show that it is not."""
+
 # Whoever has the least under way comes first: a tenant with a thousand lanes due waits for none, and none for it. Lanes
 # whose receivers are slow get half of all the room, so that there is always some that is free within a blink.
 _LANES = text(f"""
@@ -61,9 +64,9 @@ WITH room AS MATERIALIZED (
     SELECT coalesce(sum(capacity), 0) AS capacity FROM workers
     WHERE 'webhook' = ANY (queues) AND state = 'working' AND expires_at > now()
 ), busy AS MATERIALIZED (
-    SELECT tenant_id, host, latency_ms > {SLOW_MS} AS slow FROM webhook_lanes WHERE dispatch IN ('rung', 'held')
+    SELECT tenant_id, host, {SLOWLY} AS slow FROM webhook_lanes WHERE dispatch IN ('rung', 'held')
 ), due AS MATERIALIZED (
-    SELECT id, tenant_id, host, due_at, latency_ms > {SLOW_MS} AS slow FROM webhook_lanes
+    SELECT id, tenant_id, host, due_at, {SLOWLY} AS slow FROM webhook_lanes
     WHERE dispatch = 'idle' AND due_at <= now() ORDER BY due_at LIMIT {MOST_LOOKED_AT}
 ), ranked AS (
     SELECT d.id, d.slow, d.due_at,
