@@ -103,6 +103,18 @@ def test_an_owners_headers_go_out_beside_ours_and_never_in_their_place(kit, serv
     assert "canary" not in repr(outcome)
 
 
+def test_what_is_the_receivers_own_is_sent_and_not_kept(kit, serve):
+    receiver, deaf = serve(status(204)), serve(lambda conn, _request: conn.close())
+    for server, delivered in ((receiver, True), (deaf, False)):
+        outcome = WebhookSender(kit.local_client(), SystemClock()).send(
+            server.url(), BODY, message_id="msg_1", secrets=(SECRET,), headers={"X-Api-Key": "canary"}
+        )
+        assert outcome.delivered is delivered
+        assert outcome.request_headers["X-Api-Key"] == "***"
+        assert outcome.request_headers["webhook-id"] == "msg_1"
+    assert receiver.requests[0].headers["x-api-key"] == "canary"
+
+
 @pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
 def test_any_2xx_delivers(code, kit, serve):
     outcome = send(kit.local_client(), serve(status(code)).url())

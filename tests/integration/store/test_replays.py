@@ -98,13 +98,13 @@ def test_only_what_the_endpoint_is_subscribed_to_unless_types_are_named(replays,
 
 def test_the_endpoints_filter_holds_for_named_types_too(replays, tenant, endpoint, told, delivered, rows):
     rows.write(webhook_endpoints, endpoint, filter={"team": "a"})
-    theirs, _, _ = (
+    theirs, _, of_no_job = (
         delivered("job.failed", metadata=metadata)[0] for metadata in ({"team": "a", "n": "1"}, {"team": "b"}, None)
     )
     for types in (None, frozenset({"job.failed"})):
         wish = ReplayWish(since=ALL_DAY.since, until=ALL_DAY.until, types=types)
-        assert replays.run(tenant, endpoint, wish, key=None).queued == 1
-        assert pending(told, endpoint) == {theirs}
+        assert replays.run(tenant, endpoint, wish, key=None).queued == 2
+        assert pending(told, endpoint) == {theirs, of_no_job}
         told.answered(endpoint)
 
 
