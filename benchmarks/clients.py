@@ -17,7 +17,7 @@ from benchmarks.place import Place
 from benchmarks.report import Report, Table
 from benchmarks.usage import read_cpu, rss_bytes
 
-TENANTS: Final = 20
+TENANTS: Final = 10
 PING_S: Final = 15
 KIB: Final = 1024.0
 _JOBS: Final = "SELECT tenant_id, id FROM jobs ORDER BY created_at"
