@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from reelqueue.errors import ValidationFailed
+from reelqueue.errors import HeaderNotAllowed, ValidationFailed
 
 MOST_HEADERS: Final = 20
 MOST_NAME_CHARACTERS: Final = 64
@@ -31,22 +31,25 @@ _PREFIXES: Final = ("webhook-", "proxy-", "x-forwarded-", "sec-", "x-aws-ec2-met
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers as they were given. Raises `ValidationFailed`, which never holds a value."""
+    """The headers as they were given.
+
+    Raises `HeaderNotAllowed`, which never holds a value, and `ValidationFailed` for too many.
+    """
     if len(headers) > MOST_HEADERS:
         raise ValidationFailed(f"At most {MOST_HEADERS} headers.", pointer="/headers")
     seen: set[str] = set()
     for name, value in headers.items():
         if len(name) > MOST_NAME_CHARACTERS or not _NAME.fullmatch(name):
-            raise ValidationFailed("A header's name has 1 to 64 letters, digits and hyphens.", pointer="/headers")
+            raise HeaderNotAllowed("A header's name has 1 to 64 letters, digits and hyphens.", pointer="/headers")
         # A name may hold what a JSON pointer has a meaning for (RFC 6901).
         pointer = "/headers/" + name.replace("~", "~0")
         lower = name.lower()
         if lower in seen:
-            raise ValidationFailed("A header's name in another case is the same header.", pointer=pointer)
+            raise HeaderNotAllowed("A header's name in another case is the same header.", pointer=pointer)
         if lower in _OURS | _HOP_BY_HOP | _ORIGIN or lower.startswith(_PREFIXES):
-            raise ValidationFailed("This header is not yours to set.", pointer=pointer)
+            raise HeaderNotAllowed("This header is not yours to set.", pointer=pointer)
         if len(value) > MOST_VALUE_CHARACTERS or not _VALUE.fullmatch(value):
-            raise ValidationFailed(
+            raise HeaderNotAllowed(
                 f"A header's value has 1 to {MOST_VALUE_CHARACTERS} printable ASCII characters, no blank at its ends.",
                 pointer=pointer,
             )

@@ -23,6 +23,9 @@ KEEP_OLD_S: Final = 86_400
 MOST_OLD_SECRETS: Final = 5
 """As many replaced secrets may sign beside the one in use. More would make the signature header grow without need."""
 
+MOST_ENDPOINTS: Final = 100
+"""Of one tenant. Each gets every event that it wants: a thousand on one host would be a weapon."""
+
 BY_OWNER: Final = "owner"
 """The `disabled_reason` of an endpoint that its owner disabled."""
 

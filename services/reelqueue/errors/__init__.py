@@ -27,6 +27,8 @@
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
     │   ├── StateConflict              409  the job is past that point
+    │   ├── HeaderNotAllowed           422  one of its webhooks' own headers
+    │   ├── TooManyEndpoints           409
     │   ├── EndpointNotListening       409  its endpoint is disabled or deleted
     │   ├── ReplayTooLarge             422  too many events at once
     │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
@@ -98,6 +100,7 @@ from reelqueue.errors.caller import (
     FileRefused,
     FileTooLarge,
     FileTypeNotAllowed,
+    HeaderNotAllowed,
     IdempotencyKeyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
@@ -120,6 +123,7 @@ from reelqueue.errors.caller import (
     StateConflict,
     TenantSuspended,
     TokenRefused,
+    TooManyEndpoints,
     UrlInvalid,
     ValidationFailed,
 )
@@ -194,6 +198,7 @@ __all__ = [
     "FileTypeNotAllowed",
     "FileUnsupportedUpstream",
     "GatewayError",
+    "HeaderNotAllowed",
     "IdempotencyKeyInProgress",
     "IdempotencyKeyInvalid",
     "IdempotencyKeyReused",
@@ -236,6 +241,7 @@ __all__ = [
     "TokenCooling",
     "TokenRefused",
     "TokenRejected",
+    "TooManyEndpoints",
     "TurnFailed",
     "TurnInterrupted",
     "UpstreamError",

@@ -239,6 +239,22 @@ class StateConflict(CallerError):
     fix = "Read the job to see where it stands."
 
 
+class HeaderNotAllowed(CallerError):
+    """The header is not the tenant's to set on its webhooks, or cannot be sent as it is."""
+
+    code = "header_not_allowed"
+    status = 422
+    fix = "See the headers of endpoints in the webhooks guide."
+
+
+class TooManyEndpoints(CallerError):
+    """The tenant has as many webhook endpoints as it may have."""
+
+    code = "too_many_endpoints"
+    status = 409
+    fix = "Delete one, or let one endpoint serve several: filter by what it gets."
+
+
 class EndpointNotListening(CallerError):
     """The webhook endpoint is disabled or deleted: nothing is sent to it."""
 

@@ -11,7 +11,7 @@ _BODY_PROBLEMS: Final = (400, 408, 413, 415, 422)
 CREATE_ENDPOINT: Final = operation(
     "Add a webhook endpoint",
     {201: answer("The only answer with the secret.", "NewWebhookEndpoint", headers=LOCATION)},
-    problems=_BODY_PROBLEMS,
+    problems=(*_BODY_PROBLEMS, 409),
     body=json_body("EndpointRequest"),
     tag="webhooks",
 )

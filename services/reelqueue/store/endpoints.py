@@ -10,13 +10,14 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from reelqueue.domain.endpoints import (
     BY_OWNER,
+    MOST_ENDPOINTS,
     SECRET_BYTES,
     Endpoint,
     EndpointOptions,
     known_event_types,
     webhook_secret,
 )
-from reelqueue.errors import NotFound
+from reelqueue.errors import NotFound, TooManyEndpoints
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.drops import drop_pending
@@ -52,7 +53,7 @@ class Endpoints:
 
         It gets the events that happen from now on. Whether we may call the URL, and whether the headers are fit to be
         sent, is not asked here. Raises `ValidationFailed` for event types that we do not know, `NotFound` for a tenant
-        that is not there.
+        that is not there, `TooManyEndpoints`.
         """
         patterns = known_event_types(event_types)
         endpoint_id = new_id("webhook_endpoint")
@@ -77,7 +78,8 @@ class Endpoints:
             )
             .returning(*ENDPOINT_COLUMNS)
         )
-        with refusing(no_such_tenant(webhook_endpoints)), self._database.statement() as connection:
+        with refusing(no_such_tenant(webhook_endpoints)), self._database.transaction() as connection:
+            _room_for_one(connection, tenant_id)
             return endpoint_from(connection.execute(statement).mappings().one()), secret
 
     def find(self, tenant_id: str, endpoint_id: str) -> Endpoint:
@@ -169,3 +171,11 @@ def _turned(state: str, wanted: str | None) -> dict[str, Any]:
 
 def _drop(connection: Connection, tenant_id: str, endpoint_id: str) -> None:
     drop_pending(connection, messages.c.tenant_id == tenant_id, messages.c.endpoint_id == endpoint_id)
+
+
+def _room_for_one(connection: Connection, tenant_id: str) -> None:
+    """Of those who add the last one at once, one waits for the other. Raises `TooManyEndpoints`."""
+    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"endpoints of {tenant_id}", 0))))
+    there = select(func.count()).where(_E.tenant_id == tenant_id, _E.deleted_at.is_(None))
+    if connection.execute(there).scalar_one() >= MOST_ENDPOINTS:
+        raise TooManyEndpoints(detail={"most": MOST_ENDPOINTS})

@@ -53,6 +53,7 @@ def test_deleted_is_gone(tenant: TenantClient) -> None:
         ({"url": URL, "secret": "whsec_chosen"}, ("/secret", "field_unknown")),
         ({"url": URL, "failure_count": 0}, ("/failure_count", "field_unknown")),
         ({"url": URL, "event_types": []}, ("/event_types", "field_invalid")),
+        ({"url": URL, "event_types": ["*.*.*.*"] * 100}, ("/event_types", "field_invalid")),
         ({"url": URL, "event_types": ["job.queued", "job.exploded"]}, ("/event_types/1", "validation_failed")),
         ({"url": URL, "description": ""}, ("/description", "field_invalid")),
         ({"url": URL, "filter": {"metadata": {}}}, ("/filter/metadata", "field_invalid")),
@@ -62,14 +63,25 @@ def test_deleted_is_gone(tenant: TenantClient) -> None:
         ({"url": URL, "signing": ["v1a"]}, ("/signing", "field_invalid")),
         ({"url": URL, "signing": ["v1", "v2"]}, ("/signing/1", "field_invalid")),
         ({"url": URL, "headers": {"X-Team": 1}}, ("/headers/X-Team", "field_invalid")),
-        ({"url": URL, "headers": {"Webhook-Id": "x"}}, ("/headers/Webhook-Id", "validation_failed")),
-        ({"url": URL, "headers": {"X-Team": "a\r\nwebhook-id: x"}}, ("/headers/X-Team", "validation_failed")),
         ({"url": URL, "state": "disabled"}, ("/state", "field_unknown")),
     ],
 )
 def test_what_cannot_be(tenant: TenantClient, document: dict[str, Any], expected: tuple[str, str]) -> None:
     assert violations(tenant.post("/v1/webhook-endpoints", json=document)) == {expected}
     assert tenant.get("/v1/webhook-endpoints").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Webhook-Id", "x"), ("X-Team", "a\r\nwebhook-id: x"), ("Connection", "close")]
+)
+def test_headers_that_are_not_theirs(tenant: TenantClient, name: str, value: str) -> None:
+    endpoint = made(tenant)
+    for answer in (
+        tenant.post("/v1/webhook-endpoints", json={"url": URL, "headers": {name: value}}),
+        tenant.request("PATCH", endpoint["links"]["self"], json={"headers": {name: value}}),
+    ):
+        assert assert_problem(answer, 422, "header_not_allowed")["errors"][0]["pointer"] == f"/headers/{name}"
+    assert [one["header_names"] for one in tenant.get("/v1/webhook-endpoints").json()["data"]] == [[]]
 
 
 def test_places_we_never_call(tenant: TenantClient) -> None:
@@ -159,7 +171,6 @@ def test_a_change_changes_what_it_names_and_nothing_else(tenant: TenantClient) -
         ({"event_types": None}, ("/event_types", "field_invalid")),
         ({"event_types": ["job.exploded"]}, ("/event_types/0", "validation_failed")),
         ({"headers": None}, ("/headers", "field_invalid")),
-        ({"headers": {"Connection": "close"}}, ("/headers/Connection", "validation_failed")),
         ({"signing": None}, ("/signing", "field_invalid")),
         ({"state": "paused"}, ("/state", "field_invalid")),
         ({"state": None}, ("/state", "field_invalid")),

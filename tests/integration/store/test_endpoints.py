@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func
 
 from fakes.refusals import refusal
-from reelqueue.domain.endpoints import EndpointOptions
+from reelqueue.domain.endpoints import MOST_ENDPOINTS, EndpointOptions
 from reelqueue.domain.signing_keys import public_key
-from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.errors import NotFound, TooManyEndpoints, ValidationFailed
 from reelqueue.kit.ids import new_id
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.lanes import Lanes
@@ -42,6 +42,17 @@ def lane(database, sealer, rows):
         return Lanes(database, sealer).claim(endpoint_id, new_id("worker"))
 
     return take
+
+
+def test_a_tenant_has_so_many_and_no_more_also_at_once(endpoints, make, tenant, other_tenant, at_once, database):
+    deleted = make(tenant)
+    endpoints.delete(tenant, deleted.id)
+    for _ in range(MOST_ENDPOINTS - 2):
+        make(tenant)
+    outcomes = at_once(6, lambda _: make(tenant))
+    assert sum(isinstance(one, TooManyEndpoints) for one in outcomes) == 4
+    assert len(endpoints.list(tenant, before=None, limit=MOST_ENDPOINTS + 9)) == MOST_ENDPOINTS
+    assert make(other_tenant).tenant_id == other_tenant
 
 
 def test_an_endpoint_is_kept_with_a_secret_that_is_shown_once(endpoints, tenant, rows):
