@@ -30,7 +30,7 @@ from reelqueue.domain.breakers import (
     released,
 )
 from reelqueue.domain.event_data import upstream_data
-from reelqueue.store.engine import Database
+from reelqueue.store.engine import Database, widen
 from reelqueue.store.outbox import tell
 from reelqueue.store.tables import breakers, tenants
 
@@ -142,6 +142,7 @@ class Breakers:
 
 def _tell(connection: Connection, told: News, opening: Breaker, now: datetime) -> None:
     """An event for every tenant: it concerns them all."""
+    widen(connection)
     kind = UpstreamEventType(f"upstream.{told}")
     data = upstream_data(
         phase=opening.phase.value, reason=opening.public_reason or "unknown", since=opening.opened_at or now

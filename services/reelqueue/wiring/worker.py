@@ -35,7 +35,7 @@ from reelqueue.wiring.services import Services
 
 SHORTEST_TURN_LIMIT_S = 5.0
 """However fast the clock of a twin runs, a turn gets this long."""
-SHORTEST_RENDER_LIMIT_S = 20.0
+SHORTEST_RENDER_LIMIT_S = 40.0
 """And an export this long: a twin makes real films, in real time."""
 SHORTEST_WATCH_S = 20.0
 """And this long something is waited for that may still arrive."""

@@ -62,7 +62,7 @@ def test_a_phase_that_nothing_is_known_of_is_closed(store):
     assert {one.state for one in view.breakers.values()} == {"closed"}
 
 
-def test_of_many_failures_at_once_one_opens_and_one_event_is_told(processes, database, at_once):
+def test_of_many_failures_at_once_one_opens_and_one_event_is_told(processes, database, at_once, tenant):
     outcomes = at_once(8, lambda number: [_fail(processes[number], number) for _ in range(4)])
     opened = [by_me for one in outcomes for _, by_me in one]
     assert opened.count(True) == 1
@@ -99,7 +99,7 @@ def test_a_probe_that_says_nothing_is_given_up_in_time(store, database):
     assert store.probed(ONE, "dead", "answered").state == "closed"
 
 
-def test_what_a_hand_has_opened_only_a_hand_closes(store, database):
+def test_what_a_hand_has_opened_only_a_hand_closes(store, database, tenant):
     store.hold(ONE, "maintenance")
     assert not store.take_probe(ONE, "x")
     assert store.probed(ONE, "x", "answered").state == "open"
@@ -109,7 +109,7 @@ def test_what_a_hand_has_opened_only_a_hand_closes(store, database):
     assert events(database) == ["upstream.degraded", "upstream.recovered"]
 
 
-def test_a_breaker_that_flaps_is_told_of_once_and_again_after_a_while(store, database):
+def test_a_breaker_that_flaps_is_told_of_once_and_again_after_a_while(store, database, tenant):
     for _ in range(5):
         fail(store)
         store.probed(ONE, "x", "answered")
