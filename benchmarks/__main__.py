@@ -43,6 +43,7 @@ LONGER: Final[Mapping[str, float]] = {
     "deliveries": 180.0,
     "slow_receiver": 180.0,
     "feed": 180.0,
+    "clients": 300.0,
 }
 """A killed worker's work is free only when its lease has run out, and some write what they measure first."""
 
