@@ -99,9 +99,18 @@ def failing(health: Health, now: datetime, *, speed: float = 1.0) -> Failing | N
     return Failing(reached[-1], since, since + whole) if reached else None
 
 
-def url_lane(tenant_id: str, host: str) -> str:
-    """The id of the lane of a tenant's jobs that name a URL at that host. An endpoint's lane has the endpoint's id."""
-    return f"{tenant_id}/{hashlib.md5(host.encode(), usedforsecurity=False).hexdigest()[:16]}"
+def url_lane(tenant_id: str, place: str) -> str:
+    """The id of the lane of a tenant's jobs that name a URL at that place. An endpoint's lane has the endpoint's id."""
+    return f"{tenant_id}/{hashlib.md5(place.encode(), usedforsecurity=False).hexdigest()[:16]}"
+
+
+def place_of(url: str) -> str:
+    """The host, and the port if the URL names one: receivers at two ports are two, and one may be slow."""
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = None
+    return host_of(url) if port is None else f"{host_of(url)}:{port}"
 
 
 def host_of(url: str) -> str:

@@ -22,6 +22,7 @@ from reelqueue.domain.lanes import (
     failing,
     gives_up,
     host_of,
+    place_of,
     url_lane,
 )
 
@@ -135,3 +136,16 @@ def test_a_lane_of_urls_is_of_one_tenant_and_one_host():
 )
 def test_the_host_of_a_url(url, host):
     assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://A.example/x", "a.example"),
+        ("https://a.example:8443/y", "a.example:8443"),
+        ("https://a.example:99999/", "a.example"),
+        ("nonsense", ""),
+    ],
+)
+def test_receivers_at_two_ports_are_two(url, place):
+    assert place_of(url) == place

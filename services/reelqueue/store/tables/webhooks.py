@@ -80,9 +80,9 @@ webhook_lanes = Table(
     CheckConstraint("(dispatch = 'held') = (lease_owner IS NOT NULL)", name="held_has_owner"),
     CheckConstraint("(breaker = 'open') = (open_until IS NOT NULL)", name="open_has_end"),
 )
-"""The way to one receiver of one tenant: an endpoint, or a host that jobs name. What is leased to a worker, and what
-fails or is slow as one. `due_at`: when something is to be sent next; null: there is nothing. `woken`: something came
-while a worker held it.
+"""The way to one receiver of one tenant: an endpoint, or a host and port that jobs name. What a worker leases, and
+what fails or is slow as one. `due_at`: when something is to be sent next; null: there is nothing. `woken`: something
+came while a worker held it.
 """
 Index("ix_webhook_lanes_due", webhook_lanes.c.due_at, postgresql_where=text("dispatch = 'idle'"))
 Index("ix_webhook_lanes_rung", webhook_lanes.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
