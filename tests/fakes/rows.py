@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
-from reelqueue.store.sending import Wanted, enqueue
+from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.tables import feed_events, job_events, job_inputs, jobs, messages, webhook_lanes
 
 

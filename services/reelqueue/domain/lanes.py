@@ -54,11 +54,6 @@ class Health:
         """Whether it is left alone but for a probe."""
         return "closed" if self.open_until is None else "open"
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether it shares the room of the slow."""
-        return self.latency_ms > SLOW_MS
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -99,12 +94,12 @@ def failing(health: Health, now: datetime, *, speed: float = 1.0) -> Failing | N
     return Failing(reached[-1], since, since + whole) if reached else None
 
 
-def url_lane(tenant_id: str, place: str) -> str:
-    """The id of the lane of a tenant's jobs that name a URL at that place. An endpoint's lane has the endpoint's id."""
-    return f"{tenant_id}/{hashlib.md5(place.encode(), usedforsecurity=False).hexdigest()[:16]}"
+def url_lane(tenant_id: str, authority: str) -> str:
+    """The id of the lane of a tenant's jobs that name a URL there. An endpoint's lane has the endpoint's id."""
+    return f"{tenant_id}/{hashlib.md5(authority.encode(), usedforsecurity=False).hexdigest()[:16]}"
 
 
-def place_of(url: str) -> str:
+def authority_of(url: str) -> str:
     """The host, and the port if the URL names one: receivers at two ports are two, and one may be slow."""
     try:
         port = urlsplit(url).port

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from reelqueue.egress.answers import EgressResponse, received_headers, request_to
-from reelqueue.egress.connect import Connector, GuardedBackend, checked_addresses, dial
+from reelqueue.egress.connect import Connector, GuardedBackend, checked_addresses, connection_to, dial
 from reelqueue.egress.destination import Destination, follow
 from reelqueue.egress.errors import DestinationForbidden, EgressFailed, NameNotFound
 from reelqueue.egress.places import NoPlace, Places
@@ -173,14 +173,7 @@ class EgressClient:
         backend = GuardedBackend(
             destination, self._policy, resolver=self._resolver, connector=self._connector, progress=progress
         )
-        connection = httpcore.HTTPConnection(
-            request.url.origin,
-            ssl_context=self._ssl_context,
-            http1=True,
-            http2=False,
-            retries=0,
-            network_backend=backend,
-        )
+        connection = connection_to(destination, backend, ssl_context=self._ssl_context)
         try:
             yield connection.handle_request(request)
         except (httpcore.RemoteProtocolError, httpcore.NetworkError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any, Final
@@ -110,3 +111,13 @@ class GuardedBackend(httpcore.NetworkBackend):
             self._stream = GuardedStream(sock, progress)
             return self._stream
         raise progress.failed(cause)
+
+
+def connection_to(
+    destination: Destination, backend: GuardedBackend, *, ssl_context: ssl.SSLContext
+) -> httpcore.HTTPConnection:
+    """One connection, opened by the first request: HTTP/1.1, and nothing is tried again below us."""
+    origin = httpcore.Origin(destination.scheme.encode(), destination.host.encode(), destination.port)
+    return httpcore.HTTPConnection(
+        origin, ssl_context=ssl_context, http1=True, http2=False, retries=0, network_backend=backend
+    )

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from reelqueue.egress.addresses import Address
 from reelqueue.egress.answers import EgressResponse, checked_headers, received_headers, request_to
-from reelqueue.egress.connect import Connector, GuardedBackend
+from reelqueue.egress.connect import Connector, GuardedBackend, connection_to
 from reelqueue.egress.destination import Destination
 from reelqueue.egress.errors import EgressFailed
 from reelqueue.egress.policy import EgressPolicy
@@ -124,10 +124,7 @@ class Posting:
         backend = GuardedBackend(
             destination, self._policy, resolver=self._resolver, connector=self._connector, progress=progress
         )
-        origin = httpcore.Origin(destination.scheme.encode(), destination.host.encode(), destination.port)
-        connection = httpcore.HTTPConnection(
-            origin, ssl_context=self._ssl_context, http1=True, http2=False, retries=0, network_backend=backend
-        )
+        connection = connection_to(destination, backend, ssl_context=self._ssl_context)
         self._kept = _Kept(
             (destination.scheme, destination.host, destination.port), connection, backend, self._clock.monotonic()
         )

@@ -63,5 +63,5 @@ class SampleRows(Protocol):
     """Sends samples."""
 
     def send(self, tenant_id: str, endpoint_id: str, *, kind: str, payload: str) -> SentSample:
-        """Have one sent. Raises NotFound, StateConflict."""
+        """Have one sent. Raises NotFound, EndpointNotListening."""
         ...

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, update
 
 from reelqueue.domain.lanes import Health, host_of
-from reelqueue.store.sending import wake
+from reelqueue.store.new_messages import wake
 from reelqueue.store.tables import webhook_lanes
 
 _L = webhook_lanes.c

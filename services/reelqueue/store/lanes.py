@@ -94,10 +94,7 @@ class Lanes:
         `news`: the tenant is told of it.
         """
         with self._database.transaction() as connection:
-            self._held(connection, claim, health)
-            write_tries(connection, claim.lane_id, tries)
-            if news is not None:
-                _tell_failing(connection, claim, news)
+            self._write(connection, claim, tries, health, news)
 
     def finish(
         self,
@@ -110,10 +107,7 @@ class Lanes:
     ) -> None:
         """`record`, and give the lane back: it is due when its next message is, but `not_before`."""
         with self._database.transaction() as connection:
-            self._held(connection, claim, health)
-            write_tries(connection, claim.lane_id, tries)
-            if news is not None:
-                _tell_failing(connection, claim, news)
+            self._write(connection, claim, tries, health, news)
             _give_back(connection, claim.lane_id, claim.epoch, claim.worker_id, not_before)
 
     def let_go(self, lane_id: str, worker_id: str) -> bool:
@@ -143,22 +137,24 @@ class Lanes:
                 .returning(*ENDPOINT_COLUMNS, func.now().label("moment"))
             )
             row = connection.execute(disabled).mappings().first()
-            self._held(connection, claim, health)
-            write_tries(connection, claim.lane_id, tries)
+            self._write(connection, claim, tries, health, None)
             drop_pending(connection, messages.c.tenant_id == claim.tenant_id, messages.c.lane_id == claim.lane_id)
             if row is not None:
                 data = disabled_data(endpoint_from(row), reason=reason, failing_since=health.failing_since)
                 tell(connection, [claim.tenant_id], EndpointEventType.DISABLED, row["moment"], data)
             _give_back(connection, claim.lane_id, claim.epoch, claim.worker_id)
 
-    def _held(self, connection: Connection, claim: LaneClaim, health: Health) -> None:
+    def _write(
+        self, connection: Connection, claim: LaneClaim, tries: Sequence[Try], health: Health, news: Failing | None
+    ) -> None:
         mine = (_L.id == claim.lane_id, _L.lease_epoch == claim.epoch, _L.lease_owner == claim.worker_id)
         values = {name: getattr(health, name) for name in _HEALTH}
-        if (
-            connection.execute(update(webhook_lanes).where(*mine).values(**values, breaker=health.breaker)).rowcount
-            != 1
-        ):
+        held = update(webhook_lanes).where(*mine).values(**values, breaker=health.breaker)
+        if connection.execute(held).rowcount != 1:
             raise ClaimLost(claim.lane_id)
+        write_tries(connection, claim.lane_id, tries)
+        if news is not None:
+            _tell_failing(connection, claim, news)
 
     def _claim_from(self, connection: Connection, row: RowMapping, worker_id: str) -> LaneClaim:
         tenant_id, endpoint_id = row["tenant_id"], row["endpoint_id"]

@@ -16,7 +16,7 @@ def listening(connection: Connection, tenant_id: str, endpoint_id: str) -> str:
     Raises `NotFound` for one that is not the tenant's, `EndpointNotListening` for one that is disabled or deleted.
     """
     asked = select(_E.url, _E.state, _E.deleted_at).where(_E.tenant_id == tenant_id, _E.id == endpoint_id)
-    # The lock that `sending.enqueue` takes of it.
+    # The lock that `new_messages.enqueue` takes of it.
     row = connection.execute(asked.with_for_update(key_share=True)).first()
     if row is None:
         raise NotFound

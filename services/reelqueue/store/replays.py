@@ -12,7 +12,7 @@ from reelqueue.errors import IdempotencyKeyReused, NotFound, ReplayTooLarge
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
 from reelqueue.store.listening import listening
-from reelqueue.store.sending import Wanted, enqueue
+from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.subscribed import NAMED, PASSED
 from reelqueue.store.tables import webhook_endpoints, webhook_replays
 

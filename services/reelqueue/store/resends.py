@@ -9,7 +9,7 @@ from reelqueue.errors import NotFound
 from reelqueue.store.deliveries import SHOWN
 from reelqueue.store.engine import Database
 from reelqueue.store.listening import listening
-from reelqueue.store.sending import Wanted, enqueue
+from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.tables import messages
 
 _M = messages.c

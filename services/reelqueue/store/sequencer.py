@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, select, text
 
 from reelqueue.store.engine import Database
-from reelqueue.store.sending import Wanted, enqueue
+from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.subscribed import NAMED, PASSED
 
 MOST: Final = 500

@@ -291,4 +291,4 @@ def test_no_sample_of_nothing_and_none_for_an_endpoint_that_is_off(tenant: Tenan
     ):
         assert violations(tenant.post(path, json=body)) == {expected}
     changed(tenant, endpoint, state="disabled")
-    assert_problem(tenant.post(path, json={"type": "job.succeeded"}), 409, "state_conflict")
+    assert_problem(tenant.post(path, json={"type": "job.succeeded"}), 409, "endpoint_not_listening")

@@ -16,7 +16,8 @@ DOWN = (
 BEFORE = f"""
 INSERT INTO tenants (id, name, webhook_secret) VALUES ('ten_1', 'one', 'x'), ('ten_2', 'two', 'x');
 INSERT INTO webhook_endpoints (id, tenant_id, url, event_types, secret)
-VALUES ('whe_1', 'ten_1', 'https://hooks.example/a', '{{*}}', 'x'), ('whe_2', 'ten_2', 'https://b.example', '{{*}}', 'x');
+VALUES ('whe_1', 'ten_1', 'https://hooks.example/a', '{{*}}', 'x'),
+       ('whe_2', 'ten_2', 'https://b.example', '{{*}}', 'x');
 INSERT INTO jobs (id, tenant_id, instructions, billing) VALUES ('job_1', 'ten_1', '["x"]', '{{}}');
 INSERT INTO job_events (id, job_id, seq, tenant_id, type) VALUES
     ('evt_1', 'job_1', 1, 'ten_1', 'job.queued'), ('evt_2', 'job_1', 2, 'ten_1', 'job.uploading');

@@ -19,7 +19,7 @@ from reelqueue.kit.sealing import SealBroken
 from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.lanes import Lanes
-from reelqueue.store.sending import Wanted, enqueue
+from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.tables import feed_events, webhook_endpoints, webhook_lanes
 from reelqueue.store.tables import messages as table
 from reelqueue.store.tenants import Tenants

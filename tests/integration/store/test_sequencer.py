@@ -15,8 +15,8 @@ from fakes.job_rows import emptied
 from reelqueue.domain.event_types import EndpointEventType
 from reelqueue.kit.ids import new_id
 from reelqueue.store.endpoints import Endpoints
+from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.outbox import tell
-from reelqueue.store.sending import Wanted, enqueue
 from reelqueue.store.sequencer import Sequencer
 from reelqueue.store.tables import feed_events, messages, webhook_endpoints, webhook_lanes
 

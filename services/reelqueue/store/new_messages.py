@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, func, select, text
 
 from reelqueue.domain.channels import WORK
-from reelqueue.domain.lanes import host_of, place_of, url_lane
+from reelqueue.domain.lanes import authority_of, host_of, url_lane
 from reelqueue.kit.ids import new_id
 from reelqueue.store.storable import dumps
 from reelqueue.store.tables import webhook_endpoints
@@ -100,7 +100,7 @@ def enqueue(connection: Connection, wanted: Sequence[Wanted]) -> list[str]:
 
 def lane_of(one: Wanted) -> str:
     """The lane that the message goes by."""
-    return one.endpoint_id or url_lane(one.tenant_id, place_of(one.url))
+    return one.endpoint_id or url_lane(one.tenant_id, authority_of(one.url))
 
 
 def wake(connection: Connection, lane_ids: Iterable[str]) -> None:
