@@ -112,7 +112,6 @@ class WebhookSettings(BaseModel):
     """Deliveries."""
 
     total_s: float = Field(15.0, gt=0, description="Total time for one delivery, in seconds.")
-    max_response_bytes: int = Field(65_536, gt=0, description="Most that is read of a receiver's answer.")
     keep_days: int = Field(
         30, ge=5, description="Days for which events and what was sent of them are kept; the last try comes on the 4th."
     )
