@@ -60,7 +60,7 @@ def test_an_endpoint_from_its_first_sample_to_its_second_secret(
 
     assert customer.http.patch(endpoint["links"]["self"], json={"state": "disabled"}).json()["state"] == "disabled"
     refused = customer.http.post(endpoint["links"]["self"] + "/test", json={"type": "job.failed"})
-    assert (refused.status_code, refused.json()["code"]) == (409, "state_conflict")
+    assert (refused.status_code, refused.json()["code"]) == (409, "endpoint_not_listening")
     assert customer.http.patch(endpoint["links"]["self"], json={"state": "enabled"}).json()["state"] == "enabled"
     hook = arrived(receiver, sample(customer, endpoint, "job.failed"), eventually)
     assert hook.document["data"]["delivery_seq"] == 3
