@@ -33,7 +33,7 @@ dev: $(READY) ## Keep the whole service up until Ctrl-C.
 ##@ Checks
 
 test: $(READY) lint types layers ## Every check that CI runs.
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(READY) ## Style.
 	$(RUN) ruff check

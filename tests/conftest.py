@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("fixtures.eventually", "fixtures.logged", "fixtures.postgres", "fixtures.valkey")
+pytest_plugins = (
+    "fixtures.eventually",
+    "fixtures.logged",
+    "fixtures.postgres",
+    "fixtures.scheduling",
+    "fixtures.valkey",
+)
 
 _TESTS = Path(__file__).parent
 _KINDS = frozenset({"unit", "integration", "e2e"})
@@ -33,7 +39,6 @@ def _handlers_of_one_test() -> Iterator[None]:
             logging.root.removeHandler(handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by the directory it lies in, so that `-m unit` needs no decorators."""
     for item in items:
@@ -41,6 +46,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             kind = item.path.relative_to(_TESTS).parts[0]
             if kind in _KINDS:
                 item.add_marker(kind)
-            if kind == "e2e":
-                # They share one stack, so they share one worker.
-                item.add_marker(pytest.mark.xdist_group("e2e"))

@@ -14,6 +14,7 @@ from fakes.live_stack import LiveStack
 from fakes.live_twin import Twin
 from fakes.media import png
 from fakes.receivers import Reply, WebhookReceiver
+from fixtures.scheduling import claim_for_run
 
 SPEED = 150.0
 """A generation takes one or two seconds; the fourth try of a webhook comes after a quarter of a minute."""
@@ -24,6 +25,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "pictures"
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     """The running command. When it has been stopped, its whole history and its logs are looked through."""
+    claim_for_run(tmp_path_factory, "stack")
     live = LiveStack(tmp_path_factory.mktemp("live") / "stack of tests", speed=SPEED)
     try:
         live.start()

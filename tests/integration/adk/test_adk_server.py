@@ -13,7 +13,7 @@ from adk.environment import AdkUnavailable, environment
 from adk.live import AdkServer
 
 # The first run builds an environment.
-pytestmark = [pytest.mark.xdist_group("adk"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[3]
 

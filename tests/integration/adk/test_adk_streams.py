@@ -20,7 +20,7 @@ from reelqueue.domain.upstream import Credential, CutReason, TurnControl, TurnCu
 from reelqueue.nemo.sse import ServerEvent
 
 # The first run builds an environment.
-pytestmark = [pytest.mark.xdist_group("adk"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 TELLINGS = ("whole", "pieces", "pieces of old")
 ALL = [(scenario, telling) for scenario in OUTCOMES for telling in TELLINGS]

@@ -27,7 +27,7 @@ from reelqueue.errors import SessionNotFound, TurnFailed
 from reelqueue.nemo.client import NemoClient
 
 # The first run builds an environment.
-pytestmark = [pytest.mark.xdist_group("adk"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
