@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.containers import compose
+from fakes.containers import ROOT, compose, resolved
 from fakes.network_policy import COMPONENT, NAME, Rule, calls, policies, selects
 from reelqueue.egress.addresses import NOT_PUBLIC_V4, NOT_PUBLIC_V6, is_public
 from reelqueue.egress.policy import WEB_PORTS
@@ -17,6 +18,7 @@ OURS = [
     name for name, one in SERVICES.items() if one.get("image", "").startswith("${REELQUEUE_IMAGE") and name != "trial"
 ]
 DIALLERS = [name for name in OURS if "outside" in SERVICES[name]["networks"]]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 WORLD = next(rule for rule in calls("worker-webhook") if any(block.excepted for block in rule.blocks))
 
 
@@ -134,3 +136,25 @@ def test_the_ports_are_those_of_the_egress_rule():
 
 def test_the_whole_of_what_the_classifier_calls_public_is_one_block_of_each_kind():
     assert [str(block.network) for block in WORLD.blocks] == ["0.0.0.0/0", "2000::/3"]
+
+
+# --- the machine's firewall -------------------------------------------------------------------------------------------
+
+
+def test_the_lines_for_a_docker_host_shut_every_range_and_come_after_what_they_let_through():
+    """What the page says to `iptables`, when a shell runs it."""
+    script = OPERATIONS.partition("<!-- begin: firewall")[2].partition("```bash\n")[2].partition("```")[0]
+    run = subprocess.run(
+        ["sh", "-euc", 'iptables() { echo "$@"; }\n' + script], check=True, capture_output=True, text=True, timeout=20
+    )
+    (subnet,) = compose()["networks"]["outside"]["ipam"]["config"]
+    outside = resolved(subnet["subnet"], {})
+    new = f"-s {outside} {{}}-m conntrack --ctstate NEW -j"
+    assert run.stdout.splitlines() == [
+        "-N REELQUEUE",
+        "-A REELQUEUE -p udp --dport 53 -j RETURN",
+        f"-A REELQUEUE -d {outside} -j RETURN",
+        *(f"-A REELQUEUE -d {network} -j REJECT" for network in NOT_PUBLIC_V4),
+        f"-I DOCKER-USER {new.format('')} REELQUEUE",
+        f"-I INPUT {new.format('-p tcp ')} REJECT",
+    ]

@@ -1,7 +1,8 @@
-"""`deploy/network-policy.yaml`: the egress rule once more, for the network to keep."""
+"""The egress rule once more, for the network to keep: a Kubernetes policy, and lines for a Docker host's firewall."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 from typing import Final
@@ -89,12 +90,32 @@ spec:
     - to:
 """
 
+_FIREWALL: Final = """\
+```bash
+outside=172.31.250.0/24     # REELQUEUE_SUBNET
+iptables -N REELQUEUE
+iptables -A REELQUEUE -p udp --dport 53 -j RETURN       # a name server may be in a private network
+iptables -A REELQUEUE -d "$outside" -j RETURN
+for range in \\
+{ranges}
+do iptables -A REELQUEUE -d "$range" -j REJECT; done
+iptables -I DOCKER-USER -s "$outside" -m conntrack --ctstate NEW -j REELQUEUE
+iptables -I INPUT -s "$outside" -p tcp -m conntrack --ctstate NEW -j REJECT     # the machine itself
+```
+"""
+
 
 def network_policy() -> str:
     """The whole file."""
     blocks = _block(_EVERY_V4, NOT_PUBLIC_V4) + _block(PUBLIC_V6, NOT_PUBLIC_V6)
     ports = "".join(f"        - {{protocol: TCP, port: {port}}}\n" for port in sorted(WEB_PORTS))
     return f"{_INSIDE}{blocks}      ports:\n{ports}"
+
+
+def firewall_rules() -> str:
+    """For `docs/operations.md`. IPv4, since the compose file's networks have nothing else."""
+    ranges = textwrap.fill(" ".join(map(str, NOT_PUBLIC_V4)), 110, initial_indent="  ", subsequent_indent="  ")
+    return _FIREWALL.format(ranges=ranges.replace("\n", " \\\n"))
 
 
 def _block(network: Network, excepted: Iterable[Network]) -> str:

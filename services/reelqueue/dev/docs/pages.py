@@ -13,7 +13,7 @@ from reelqueue.dev.docs.deliveries import schedule_table
 from reelqueue.dev.docs.errors import errors_page
 from reelqueue.dev.docs.events import event_table, events_page
 from reelqueue.dev.docs.metrics import metrics_table
-from reelqueue.dev.docs.network_policy import network_policy
+from reelqueue.dev.docs.network_policy import firewall_rules, network_policy
 from reelqueue.dev.docs.scenarios import scenario_table
 from reelqueue.dev.docs.settings import env_example, settings_page
 from reelqueue.dev.docs.statuses import status_page
@@ -36,7 +36,7 @@ PAGES: Final[Pages] = MappingProxyType(
 
 BLOCKS: Final[Blocks] = MappingProxyType(
     {
-        "docs/operations.md": {"metrics": metrics_table},
+        "docs/operations.md": {"firewall": firewall_rules, "metrics": metrics_table},
         "docs/scenarios.md": {"scenarios": scenario_table},
         "docs/webhooks.md": {"events": event_table, "schedule": schedule_table},
     }
