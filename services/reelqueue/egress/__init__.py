@@ -19,7 +19,7 @@ What is not:
 
 - Answers are worded alike but not timed alike: a refused literal answers sooner than a name that must be looked up.
 - A public address may still belong to us. Name our own hosts in `EgressPolicy.own_hosts`, and let the network refuse
-  what the process must never reach.
+  what the process must never reach: `deploy/network-policy.yaml` is made from `addresses` and `policy`.
 - `EgressPolicy.allow` opens its networks to every tenant. It is there for a demo and for receivers on a private
   network that all tenants may call.
 """

@@ -13,7 +13,7 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_NOT_PUBLIC_V4: Final = tuple(
+NOT_PUBLIC_V4: Final = tuple(
     IPv4Network(block)
     for block in (
         "0.0.0.0/8",  # this network; Linux takes 0.0.0.0 for itself
@@ -38,10 +38,10 @@ _NOT_PUBLIC_V4: Final = tuple(
     )
 )
 
-_PUBLIC_V6: Final = IPv6Network("2000::/3")
+PUBLIC_V6: Final = IPv6Network("2000::/3")
 """All that IANA gives out as global unicast. Loopback, ULA, link-local, NAT64 and the rest lie outside."""
 
-_NOT_PUBLIC_V6: Final = tuple(
+NOT_PUBLIC_V6: Final = tuple(
     IPv6Network(block)
     for block in (
         "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID, AMT, AS112
@@ -64,7 +64,7 @@ def is_public(address: Address) -> bool:
     """Whether anyone on the internet could be meant. An address with a zone id never is."""
     address = unwrapped(address)
     if isinstance(address, IPv4Address):
-        return not any(address in block for block in _NOT_PUBLIC_V4)
-    if address.scope_id is not None or address not in _PUBLIC_V6:
+        return not any(address in block for block in NOT_PUBLIC_V4)
+    if address.scope_id is not None or address not in PUBLIC_V6:
         return False
-    return not any(address in block for block in _NOT_PUBLIC_V6)
+    return not any(address in block for block in NOT_PUBLIC_V6)

@@ -277,6 +277,13 @@ def test_database_and_broker_have_no_way_out():
     assert SERVICES["nemotwin"]["networks"] == ["outside"]
 
 
+def test_only_those_who_fetch_or_deliver_have_a_way_out_and_nothing_is_published_but_the_api():
+    dialling = ["gateway", *WORKERS]
+    assert [name for name in ROLES if "outside" in SERVICES[name]["networks"]] == dialling
+    for name, service in SERVICES.items():
+        assert not {"network_mode", "extra_hosts", "links"} & set(service), name
+
+
 @pytest.mark.parametrize("name", [*OURS, "redis", "nemotwin"])
 def test_containers_can_write_nowhere_and_gain_nothing(name: str):
     service = SERVICES[name]

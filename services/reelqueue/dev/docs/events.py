@@ -21,7 +21,7 @@ from reelqueue.gateway.schemas.event_documents import TOLD
 _INTRO: Final = """
 Each of these comes by [webhook](webhooks.md) to the endpoints that ask for it. Their JSON Schemas stand in
 `/openapi.json` under `webhooks`, each with the sample that is shown here. More members, and more types, may come:
-ignore what you do not know.
+ignore what you do not know. The schemas allow for members that they do not list.
 """
 _COMMON: Final = """
 Every body is `{"type", "timestamp", "data"}`. The `data` of an event of a job holds these; of others only the first.

@@ -13,6 +13,7 @@ from reelqueue.dev.docs.deliveries import schedule_table
 from reelqueue.dev.docs.errors import errors_page
 from reelqueue.dev.docs.events import event_table, events_page
 from reelqueue.dev.docs.metrics import metrics_table
+from reelqueue.dev.docs.network_policy import firewall_rules, network_policy
 from reelqueue.dev.docs.scenarios import scenario_table
 from reelqueue.dev.docs.settings import env_example, settings_page
 from reelqueue.dev.docs.statuses import status_page
@@ -28,13 +29,14 @@ PAGES: Final[Pages] = MappingProxyType(
         "docs/events.md": events_page,
         "docs/cli.md": commands_page,
         ".env.example": env_example,
+        "deploy/network-policy.yaml": network_policy,
     }
 )
 """Whole files."""
 
 BLOCKS: Final[Blocks] = MappingProxyType(
     {
-        "docs/operations.md": {"metrics": metrics_table},
+        "docs/operations.md": {"firewall": firewall_rules, "metrics": metrics_table},
         "docs/scenarios.md": {"scenarios": scenario_table},
         "docs/webhooks.md": {"events": event_table, "schedule": schedule_table},
     }

@@ -17,10 +17,17 @@ Path = Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
 JobId = Annotated[str, Field(pattern=r"^job_[0-9a-z]{26}$", examples=["job_06c6k4zvm5rk9r8dm7k5h2v3ea"])]
 
 
-class Document(BaseModel):
-    """Members that are listed, and no others."""
+def _open(schema: dict[str, Any]) -> None:
+    schema.pop("additionalProperties", None)
 
-    model_config = ConfigDict(extra="forbid")
+
+class Document(BaseModel):
+    """Members that are listed. Ours are held to no others; the published schema leaves room for those to come.
+
+    A closed one would break whoever checks answers with it on the day that a member is added.
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_open)
 
 
 class Waiting(Document):
