@@ -107,21 +107,32 @@ class Deliverer:
         self, claim: LaneClaim, done: Sequence[Done], now: datetime, *, goes_on: bool, not_before: datetime | None
     ) -> LaneClaim | None:
         """Record what was sent. The claim as it goes on; `None`: the lane was given back. Raises `ClaimLost`."""
-        tries = [self._try_of(claim, one, now) for one in done]
         reason = self._disabling(claim, done, now)
-        if reason is not None:
-            log.warning("endpoint.disabled", endpoint=claim.endpoint_id, tenant=claim.tenant_id, reason=reason)
-            self._insist(claim.worker_id, lambda: self._store.disable(claim, tries, claim.health, reason=reason))
+        if reason is not None and self._disable(claim, done, now, reason):
             return None
+        tries = [self._try_of(claim, one, now) for one in done]
+        self._tell(claim, done, tries)
         news = self._news(claim, now)
         health = claim.health if news is None else replace(claim.health, alerted=news.percent)
         if goes_on:
-            self._insist(claim.worker_id, lambda: self._store.record(claim, tries, health, news=news))
-            return replace(claim, health=health)
+            if self._insist(claim.worker_id, lambda: self._store.record(claim, tries, health, news=news)):
+                return replace(claim, health=health)
+            # Its owner began it anew: whoever takes it next goes to the new place.
+            tries, news = [], None
         self._insist(
             claim.worker_id, lambda: self._store.finish(claim, tries, health, news=news, not_before=not_before)
         )
         return None
+
+    def _disable(self, claim: LaneClaim, done: Sequence[Done], now: datetime, reason: str) -> bool:
+        """Send nothing there any more. False: its owner began it anew meanwhile, and nothing was recorded."""
+        tries = [self._try_of(claim, one, now, ends=True) for one in done]
+        disable = partial(self._store.disable, claim, tries, claim.health, reason=reason)
+        if not self._insist(claim.worker_id, disable):
+            return False
+        self._tell(claim, done, tries)
+        log.warning("endpoint.disabled", endpoint=claim.endpoint_id, tenant=claim.tenant_id, reason=reason)
+        return True
 
     def _disabling(self, claim: LaneClaim, done: Sequence[Done], now: datetime) -> str | None:
         """Why nothing shall be sent there any more, if so. What jobs name is no endpoint, and is not disabled."""
@@ -135,11 +146,11 @@ class Deliverer:
     def _news(self, claim: LaneClaim, now: datetime) -> Failing | None:
         return None if claim.endpoint_id is None else lanes.failing(claim.health, now, speed=self._speed)
 
-    def _try_of(self, claim: LaneClaim, one: Done, now: datetime) -> Try:
-        """A message whose receiver is gone has no further try."""
+    def _try_of(self, claim: LaneClaim, one: Done, now: datetime, *, ends: bool = False) -> Try:
+        """A message has no further try if whoever jobs name is gone, or, with an endpoint, if that `ends`."""
         message, outcome = one.message, one.outcome
-        retry_in_s = None if outcome.delivered or outcome.gone else self._retry_in_s(message, outcome, now)
-        self._tell(claim, one, retry_in_s)
+        over = outcome.delivered or (outcome.gone and (ends or claim.endpoint_id is None))
+        retry_in_s = None if over else self._retry_in_s(message, outcome, now)
         attempt = AttemptRecord(
             started_at=one.started_at,
             elapsed_ms=outcome.elapsed_ms,
@@ -169,27 +180,28 @@ class Deliverer:
                 self._clock.sleep(1.0)
         raise ClaimLost(worker_id)
 
-    def _tell(self, claim: LaneClaim, one: Done, retry_in_s: float | None) -> None:
-        outcome, message = one.outcome, one.message
-        result = "delivered" if outcome.delivered else "retrying" if retry_in_s is not None else "given_up"
-        self._metrics.deliveries.labels(result).inc()
-        self._metrics.delivery_seconds.observe(outcome.elapsed_ms / 1000)
-        log.info(
-            "message.tried",
-            message=message.id,
-            tenant=claim.tenant_id,
-            endpoint=claim.endpoint_id,
-            job=message.job_id,
-            type=message.type,
-            attempt=message.attempts + 1,
-            round=message.round + 1,
-            of=MAX_ATTEMPTS,
-            outcome=result,
-            status=outcome.status,
-            stage=outcome.error_class,
-            elapsed_ms=outcome.elapsed_ms,
-            retry_in=None if retry_in_s is None else round(retry_in_s, 1),
-        )
+    def _tell(self, claim: LaneClaim, done: Sequence[Done], tries: Sequence[Try]) -> None:
+        for one, kept in zip(done, tries, strict=True):
+            outcome, message, retry_in_s = one.outcome, one.message, kept.retry_in_s
+            result = "delivered" if outcome.delivered else "retrying" if retry_in_s is not None else "given_up"
+            self._metrics.deliveries.labels(result).inc()
+            self._metrics.delivery_seconds.observe(outcome.elapsed_ms / 1000)
+            log.info(
+                "message.tried",
+                message=message.id,
+                tenant=claim.tenant_id,
+                endpoint=claim.endpoint_id,
+                job=message.job_id,
+                type=message.type,
+                attempt=message.attempts + 1,
+                round=message.round + 1,
+                of=MAX_ATTEMPTS,
+                outcome=result,
+                status=outcome.status,
+                stage=outcome.error_class,
+                elapsed_ms=outcome.elapsed_ms,
+                retry_in=None if retry_in_s is None else round(retry_in_s, 1),
+            )
 
 
 def _allowed(claim: LaneClaim) -> int | None:

@@ -69,6 +69,7 @@ class Lane:
         }
         self.claimed = LaneClaim(**{**fields, **claim})
         self.rung = True
+        self.begun_anew = False
         self.recorded, self.finished, self.disabled, self.let_go_of = [], [], [], []
 
     def claim(self, lane_id, worker_id):
@@ -81,6 +82,7 @@ class Lane:
     def record(self, claim, tries, health, *, news=None):
         self._fail()
         self.recorded.append((tries, health, news))
+        return not self.begun_anew
 
     def finish(self, claim, tries, health, *, news=None, not_before=None):
         self._fail()
@@ -88,7 +90,9 @@ class Lane:
 
     def disable(self, claim, tries, health, *, reason):
         self._fail()
-        self.disabled.append((tries, health, reason))
+        if not self.begun_anew:
+            self.disabled.append((tries, health, reason))
+        return not self.begun_anew
 
     def let_go(self, lane_id, worker_id):
         self._fail()
@@ -257,6 +261,28 @@ def test_an_endpoint_that_is_gone_is_disabled_and_gets_nothing_more():
     [([one], _, reason)] = lane.disabled
     assert (one.delivered, one.retry_in_s, reason) == (False, None, "status 410")
     assert lane.finished == []
+
+
+def test_an_endpoint_that_its_owner_moved_meanwhile_is_not_gone_and_gets_the_message_again():
+    lane = Lane([due(1), due(2)])
+    lane.begun_anew = True
+    sender, deliverer = drain(lane, outcome(410, gone=True))
+    assert ids(sender) == ["evt_1"]
+    [([one], _, _, _)] = lane.finished
+    assert not one.delivered
+    assert one.retry_in_s is not None
+    assert deliverer._metrics.deliveries.labels("given_up")._value.get() == 0
+    assert deliverer._metrics.deliveries.labels("retrying")._value.get() == 1
+
+
+def test_nothing_more_goes_to_the_old_place_once_its_owner_moved_it():
+    lane = Lane([due(n) for n in range(BATCH)], [due(100)])
+    lane.begun_anew = True
+    sender, _ = drain(lane)
+    assert len(sender.sent) == BATCH
+    assert [len(tries) for tries, *_ in lane.recorded] == [BATCH]
+    [(tries, _, news, _)] = lane.finished
+    assert (tries, news) == ([], None)
 
 
 def test_a_url_that_is_gone_is_no_endpoint_to_disable():
