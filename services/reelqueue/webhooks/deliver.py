@@ -21,10 +21,10 @@ from reelqueue.kit.logs import get_logger
 from reelqueue.kit.metrics import Metrics
 from reelqueue.webhooks.ports import LaneStore
 from reelqueue.webhooks.sender import DeliveryOutcome
-from reelqueue.webhooks.sending import Done, Sending
+from reelqueue.webhooks.traffic import Done, Senders, Traffic
 
 QUANTUM_S: Final = 2.0
-"""How long a lane is worked on before others get their turn. A POST that is under way then is waited for."""
+"""How long a lane is worked on before others get their turn. What is under way then is waited for; see `Traffic`."""
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Deliverer:
         self,
         *,
         store: LaneStore,
-        sending: Sending,
+        senders: Senders,
         holder: Holder,
         clock: Clock,
         rng: random.Random,
@@ -58,7 +58,7 @@ class Deliverer:
         speed: float,
     ) -> None:
         self._store = store
-        self._sending = sending
+        self._senders = senders
         self._holder = holder
         self._clock = clock
         self._rng = rng
@@ -84,45 +84,53 @@ class Deliverer:
             self._metrics.claims_lost.labels("lane").inc()
 
     def _drain(self, claim: LaneClaim) -> None:
-        started = self._clock.monotonic()
-        until, allowed = started + QUANTUM_S, _allowed(claim)
-        due = claim.due
-        while True:
-            done = self._sending.send_all(claim, due[:allowed], until=until)
-            now = claim.now + timedelta(seconds=self._clock.monotonic() - started)
-            health = lanes.after(claim.health, [_seen(one) for one in done], now, speed=self._speed)
-            goes_on = len(done) >= BATCH and health.open_until is None and allowed is None
-            kept = self._keep(
-                replace(claim, health=health),
-                done,
-                now,
-                goes_on=goes_on and self._clock.monotonic() < until,
-                not_before=_pause(claim, len(done), now),
-            )
-            if kept is None:
-                return
-            claim, due = kept, self._insist(claim.worker_id, partial(self._store.more, kept))
+        began, sent, due = self._clock.monotonic(), 0, claim.due[: _allowed(claim)]
+        with Traffic(self._senders, claim, self._clock, until=began + QUANTUM_S) as traffic:
+            while True:
+                done = traffic.send(due)
+                sent += len(done)
+                now = claim.now + timedelta(seconds=self._clock.monotonic() - began)
+                claim = replace(
+                    claim, health=lanes.after(claim.health, [_seen(one) for one in done], now, speed=self._speed)
+                )
+                if claim.health.open_until is not None:
+                    traffic.stop()
+                more = traffic.is_open and claim.rate_per_minute is None and (len(due) >= BATCH or traffic.busy)
+                if not (more or traffic.busy):
+                    self._finish(claim, done, now, not_before=_pause(claim, sent, now))
+                    return
+                claim, stands = self._record(claim, done, now)
+                if not stands:
+                    # Its owner began it anew: whoever takes it next goes to the new place.
+                    traffic.stop()
+                due = self._insist(claim.worker_id, partial(self._store.more, claim)) if more and stands else ()
 
-    def _keep(
-        self, claim: LaneClaim, done: Sequence[Done], now: datetime, *, goes_on: bool, not_before: datetime | None
-    ) -> LaneClaim | None:
-        """Record what was sent. The claim as it goes on; `None`: the lane was given back. Raises `ClaimLost`."""
+    def _record(self, claim: LaneClaim, done: Sequence[Done], now: datetime) -> tuple[LaneClaim, bool]:
+        """Write down what has ended: the claim as it goes on, and whether its lane still stands. Raises `ClaimLost`."""
+        if not done:
+            return claim, True
+        claim, tries, news = self._judged(claim, done, now)
+        record = partial(self._store.record, claim, tries, claim.health, news=news)
+        return claim, self._insist(claim.worker_id, record)
+
+    def _finish(self, claim: LaneClaim, done: Sequence[Done], now: datetime, *, not_before: datetime | None) -> None:
+        """Write down what has ended, and give the lane back. Raises `ClaimLost`."""
         reason = self._disabling(claim, done, now)
         if reason is not None and self._disable(claim, done, now, reason):
-            return None
+            return
+        claim, tries, news = self._judged(claim, done, now)
+        finish = partial(self._store.finish, claim, tries, claim.health, news=news, not_before=not_before)
+        self._insist(claim.worker_id, finish)
+
+    def _judged(
+        self, claim: LaneClaim, done: Sequence[Done], now: datetime
+    ) -> tuple[LaneClaim, Sequence[Try], Failing | None]:
         tries = [self._try_of(claim, one, now) for one in done]
         self._tell(claim, done, tries)
-        news = self._news(claim, now)
-        health = claim.health if news is None else replace(claim.health, alerted=news.percent)
-        if goes_on:
-            if self._insist(claim.worker_id, lambda: self._store.record(claim, tries, health, news=news)):
-                return replace(claim, health=health)
-            # Its owner began it anew: whoever takes it next goes to the new place.
-            tries, news = [], None
-        self._insist(
-            claim.worker_id, lambda: self._store.finish(claim, tries, health, news=news, not_before=not_before)
-        )
-        return None
+        news = None if claim.endpoint_id is None else lanes.failing(claim.health, now, speed=self._speed)
+        if news is not None:
+            claim = replace(claim, health=replace(claim.health, alerted=news.percent))
+        return claim, tries, news
 
     def _disable(self, claim: LaneClaim, done: Sequence[Done], now: datetime, reason: str) -> bool:
         """Send nothing there any more. False: its owner began it anew meanwhile, and nothing was recorded."""
@@ -142,9 +150,6 @@ class Deliverer:
             return "status 410"
         failed = bool(done) and not done[-1].outcome.delivered
         return "failing for 5 days" if failed and lanes.gives_up(claim.health, now, speed=self._speed) else None
-
-    def _news(self, claim: LaneClaim, now: datetime) -> Failing | None:
-        return None if claim.endpoint_id is None else lanes.failing(claim.health, now, speed=self._speed)
 
     def _try_of(self, claim: LaneClaim, one: Done, now: datetime, *, ends: bool = False) -> Try:
         """A message has no further try if whoever jobs name is gone, or, with an endpoint, if that `ends`."""

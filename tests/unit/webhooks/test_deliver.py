@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import random
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from fakes.engine import WORKER, HandClock
+from fakes.outgoing import NOW, due, held, outcome
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.lanes import GIVEN_UP_S, Health
-from reelqueue.domain.outgoing import BATCH, LaneClaim, Outgoing
+from reelqueue.domain.outgoing import BATCH
 from reelqueue.errors import DependencyUnavailable
 from reelqueue.kit.metrics import Metrics
 from reelqueue.webhooks.deliver import QUANTUM_S, Deliverer
-from reelqueue.webhooks.sender import DeliveryOutcome
-from reelqueue.webhooks.sending import Sending
 
 AWAY = DependencyUnavailable()
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def outcome(status=200, **more):
-    fields = {
-        "delivered": 200 <= status < 300,
-        "status": status,
-        "error_class": None if 200 <= status < 300 else "status",
-        "elapsed_ms": 12,
-        "response_excerpt": "said",
-        "retry_after_s": None,
-    }
-    return DeliveryOutcome(**{**fields, **more})
-
-
-def due(number, **more):
-    fields = {
-        "id": f"msg_{number}",
-        "event_id": f"evt_{number}",
-        "url": "https://hooks.example/",
-        "payload": b"{}",
-        "type": "job.succeeded",
-        "job_id": f"job_{number}",
-        "attempts": 0,
-        "round": 0,
-    }
-    return Outgoing(**{**fields, **more})
 
 
 class Lane:
@@ -55,19 +28,7 @@ class Lane:
     def __init__(self, *batches, failures=(), **claim):
         self.failures = list(failures)
         self.batches = [list(batch) for batch in batches] or [[due(1)]]
-        fields = {
-            "lane_id": "whe_1",
-            "tenant_id": "ten_1",
-            "endpoint_id": "whe_1",
-            "worker_id": WORKER,
-            "epoch": 1,
-            "now": NOW,
-            "health": Health(),
-            "url": "https://hooks.example/",
-            "secrets": ("whsec_x",),
-            "headers": {"x-shop": "7"},
-        }
-        self.claimed = LaneClaim(**{**fields, **claim})
+        self.claimed = held(**claim)
         self.rung = True
         self.begun_anew = False
         self.recorded, self.finished, self.disabled, self.let_go_of = [], [], [], []
@@ -124,12 +85,12 @@ class Holder:
     worker_id = WORKER
 
 
-def drain(lane, *outcomes, holder=None, clock=None, takes_s=0.0):
+def drain(lane, *outcomes, holder=None, clock=None, takes_s=0.0, sender=None):
     clock = clock or HandClock()
-    sender = Sender(clock, *(outcomes or (outcome(),)), takes_s=takes_s)
+    sender = sender or Sender(clock, *(outcomes or (outcome(),)), takes_s=takes_s)
     deliverer = Deliverer(
         store=lane,
-        sending=Sending(lambda: nullcontext(sender), clock),
+        senders=lambda: nullcontext(sender),
         holder=holder or Holder(),
         clock=clock,
         rng=random.Random(1),
@@ -249,6 +210,35 @@ def test_a_low_rate_still_lets_one_through():
     sender, _ = drain(lane)
     assert len(sender.sent) == 1
     assert lane.finished[0][3] == NOW + timedelta(seconds=60)
+
+
+# --- jobs' own URLs, of which one hangs -------------------------------------------------------------------------------
+
+
+class Hangs:
+    """One of its URLs says nothing before another message has come."""
+
+    def __init__(self, until_sent):
+        self.until_sent, self.came = until_sent, threading.Event()
+        self.sent = []
+
+    def send(self, url, body, *, message_id, secrets, headers):
+        if message_id == self.until_sent:
+            self.came.set()
+        elif url.endswith("hangs"):
+            assert self.came.wait(20), "it waits for a neighbour that waits for it"
+        self.sent.append(message_id)
+        return outcome()
+
+
+def test_what_comes_for_a_neighbour_of_one_that_hangs_is_sent_meanwhile():
+    lane = Lane([due(1, url="https://hooks.example/hangs")], [due(2)], endpoint_id=None, url=None)
+    sender, _ = drain(lane, sender=Hangs("evt_2"))
+    assert sender.sent == ["evt_2", "evt_1"]
+    written = [*lane.recorded, *lane.finished]
+    assert [one.message_id for tries, *_ in written for one in tries] == ["msg_2", "msg_1"]
+    assert all(one.delivered for tries, *_ in written for one in tries)
+    assert len(lane.finished) == 1
 
 
 # --- no more ----------------------------------------------------------------------------------------------------------
