@@ -39,6 +39,7 @@ class Outgoing:
 class LaneClaim:
     """The right to send to one receiver of one tenant while `epoch` stands.
 
+    `generation` is how often its owner had begun it anew: what is found out of the receiver counts while that stands.
     `now` is the database's clock when it was taken. `secrets` are the `whsec_…` and `whsk_…` texts to sign with, those
     in use first; `headers` are the endpoint's owner's, and go out with every message. `endpoint_id` is `None` where
     jobs name the URL.
@@ -49,6 +50,7 @@ class LaneClaim:
     endpoint_id: str | None
     worker_id: str
     epoch: int
+    generation: int = 0
     now: datetime
     health: Health
     url: str | None = field(repr=False)

@@ -22,9 +22,10 @@ _NEW: Final[dict[str, Any]] = {
 def forget_failures(connection: Connection, tenant_id: str, endpoint_id: str, *, url: str) -> None:
     """Close the endpoint's breaker, forget since when it has been failing, and look at what is due there now.
 
-    A worker that holds the lane at this moment writes down how its own tries went. Nothing happens where there is no
-    lane yet.
+    The owner wins: a worker that holds the lane at this moment writes down its tries, and nothing of what they say of
+    the receiver (`Lanes.record`). Nothing happens where there is no lane yet.
     """
     mine = (_L.id == endpoint_id, _L.tenant_id == tenant_id)
-    connection.execute(update(webhook_lanes).where(*mine).values(**_NEW, host=host_of(url)))
+    anew = {**_NEW, "generation": _L.generation + 1, "host": host_of(url)}
+    connection.execute(update(webhook_lanes).where(*mine).values(**anew))
     wake(connection, [endpoint_id])

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, func, select, text, update
+from sqlalchemy import Connection, RowMapping, func, select, text, update
 
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.event_data import disabled_data, failing_data
@@ -21,13 +21,27 @@ from reelqueue.store.drops import drop_pending
 from reelqueue.store.endpoint_rows import ENDPOINT_COLUMNS, endpoint_from
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import tell
-from reelqueue.store.signing import signing_of
+from reelqueue.store.receivers import Receiver, receiver_of
 from reelqueue.store.tables import messages, webhook_endpoints, webhook_lanes
 from reelqueue.store.try_rows import write_tries
 
 _L = webhook_lanes.c
 _E = webhook_endpoints.c
 _HEALTH: Final = tuple(one.name for one in fields(Health))
+
+_TAKE = text("""
+UPDATE webhook_lanes SET dispatch = 'held', lease_owner = :worker, lease_epoch = lease_epoch + 1, woken = false,
+    bells = 0, bell_at = NULL
+WHERE id = :lane AND dispatch = 'rung'
+RETURNING *, now() AS moment
+""")
+
+_MINE = "id = :lane AND lease_epoch = :epoch AND lease_owner = :owner"
+_FARES = text(f"""
+UPDATE webhook_lanes SET {", ".join(f"{name} = :{name}" for name in ("breaker", *_HEALTH))}
+WHERE {_MINE} AND generation = :generation
+""")  # noqa: S608 - the names are ours
+_HELD = text(f"SELECT generation FROM webhook_lanes WHERE {_MINE} FOR NO KEY UPDATE")  # noqa: S608 - ours
 
 # First tries in the order of their events, whatever the clocks said; beside them what is to be tried again.
 _DUE = text("""
@@ -73,14 +87,16 @@ class Lanes:
         lane as it was.
         """
         with self._database.transaction() as connection:
-            row = connection.execute(_taking(lane_id, worker_id)).mappings().first()
+            row = connection.execute(_TAKE, {"lane": lane_id, "worker": worker_id}).mappings().first()
             if row is None:
                 return None
-            if row["endpoint_id"] is not None and not row["endpoint_listens"]:
+            # After the lane is ours: who moves an endpoint writes to both, and we have seen either both or none.
+            receiver = receiver_of(connection, self._sealer, tenant_id=row["tenant_id"], endpoint_id=row["endpoint_id"])
+            if receiver is None:
                 drop_pending(connection, messages.c.lane_id == lane_id)
                 _give_back(connection, lane_id, row["lease_epoch"], worker_id)
                 return None
-            claim = self._claim_from(connection, row, worker_id)
+            claim = _claim_from(row, receiver, worker_id)
             return replace(claim, due=_due(connection, claim))
 
     def more(self, claim: LaneClaim) -> tuple[Outgoing, ...]:
@@ -88,13 +104,14 @@ class Lanes:
         with self._database.statement() as connection:
             return _due(connection, claim)
 
-    def record(self, claim: LaneClaim, tries: Sequence[Try], health: Health, *, news: Failing | None = None) -> None:
+    def record(self, claim: LaneClaim, tries: Sequence[Try], health: Health, *, news: Failing | None = None) -> bool:
         """Write down tries and how the receiver fares, all or nothing. Raises `ClaimLost`: then nothing was written.
 
-        `news`: the tenant is told of it.
+        False: its owner has mended or moved it since the lane was taken, and wins. The tries were written, but say
+        nothing of who is there now. `news`: the tenant is told of it.
         """
         with self._database.transaction() as connection:
-            self._write(connection, claim, tries, health, news)
+            return self._write(connection, claim, tries, health, news)
 
     def finish(
         self,
@@ -123,82 +140,79 @@ class Lanes:
         with self._database.statement() as connection:
             return connection.execute(statement).rowcount == 1
 
-    def disable(self, claim: LaneClaim, tries: Sequence[Try], health: Health, *, reason: str) -> None:
+    def disable(self, claim: LaneClaim, tries: Sequence[Try], health: Health, *, reason: str) -> bool:
         """Write down the tries and send nothing there any more; its owner is told. Raises `ClaimLost`.
 
-        What is pending is dropped; it can be asked for again once the endpoint is enabled.
+        What is pending is dropped; it can be asked for again once the endpoint is enabled. False: nothing was written,
+        since its owner has mended or moved it since the lane was taken.
         """
+        mine = (_E.tenant_id == claim.tenant_id, _E.id == claim.endpoint_id)
         with self._database.transaction() as connection:
-            # The endpoint first, as where it is deleted: two who lock in one order cannot lock each other out.
+            # The endpoint first, as where it is changed: two who lock in one order cannot lock each other out.
+            connection.execute(select(_E.id).where(*mine).with_for_update(key_share=True))
+            if not _stands(connection, claim):
+                return False
+            self._write(connection, claim, tries, health, None)
             disabled = (
                 update(webhook_endpoints)
-                .where(_E.tenant_id == claim.tenant_id, _E.id == claim.endpoint_id, _E.state == "enabled")
+                .where(*mine, _E.state == "enabled")
                 .values(state="disabled", disabled_reason=reason)
                 .returning(*ENDPOINT_COLUMNS, func.now().label("moment"))
             )
             row = connection.execute(disabled).mappings().first()
-            self._write(connection, claim, tries, health, None)
             drop_pending(connection, messages.c.tenant_id == claim.tenant_id, messages.c.lane_id == claim.lane_id)
             if row is not None:
                 data = disabled_data(endpoint_from(row), reason=reason, failing_since=health.failing_since)
                 tell(connection, [claim.tenant_id], EndpointEventType.DISABLED, row["moment"], data)
             _give_back(connection, claim.lane_id, claim.epoch, claim.worker_id)
+            return True
 
     def _write(
         self, connection: Connection, claim: LaneClaim, tries: Sequence[Try], health: Health, news: Failing | None
-    ) -> None:
-        mine = (_L.id == claim.lane_id, _L.lease_epoch == claim.epoch, _L.lease_owner == claim.worker_id)
-        values = {name: getattr(health, name) for name in _HEALTH}
-        held = update(webhook_lanes).where(*mine).values(**values, breaker=health.breaker)
-        if connection.execute(held).rowcount != 1:
-            raise ClaimLost(claim.lane_id)
+    ) -> bool:
+        fares = {name: getattr(health, name) for name in _HEALTH}
+        stands = connection.execute(_FARES, {**_lease(claim), **fares, "breaker": health.breaker}).rowcount == 1
+        if not stands:
+            _stands(connection, claim)
         write_tries(connection, claim.lane_id, tries)
-        if news is not None:
+        if stands and news is not None:
             _tell_failing(connection, claim, news)
-
-    def _claim_from(self, connection: Connection, row: RowMapping, worker_id: str) -> LaneClaim:
-        tenant_id, endpoint_id = row["tenant_id"], row["endpoint_id"]
-        signing = signing_of(connection, self._sealer, tenant_id=tenant_id, endpoint_id=endpoint_id)
-        return LaneClaim(
-            lane_id=row["id"],
-            tenant_id=tenant_id,
-            endpoint_id=endpoint_id,
-            worker_id=worker_id,
-            url=row["endpoint_url"],
-            epoch=row["lease_epoch"],
-            now=row["moment"],
-            health=Health(**{name: row[name] for name in _HEALTH}),
-            secrets=signing.secrets,
-            headers=signing.headers,
-            max_in_flight=row["max_in_flight"],
-            rate_per_minute=row["rate_per_minute"],
-        )
+        return stands
 
 
-def _taking(lane_id: str, worker_id: str) -> Any:
-    taken = (
-        update(webhook_lanes)
-        .where(_L.id == lane_id, _L.dispatch == "rung")
-        .values(
-            dispatch="held",
-            lease_owner=worker_id,
-            lease_epoch=_L.lease_epoch + 1,
-            woken=False,
-            bells=0,
-            bell_at=None,
-        )
-        .returning(*_L)
-        .cte("taken")
+def _stands(connection: Connection, claim: LaneClaim) -> bool:
+    """Whether the lane is still what was taken, and stays so to the end. Raises `ClaimLost`."""
+    generation = connection.execute(_HELD, _lease(claim)).scalar_one_or_none()
+    if generation is None:
+        raise ClaimLost(claim.lane_id)
+    return bool(generation == claim.generation)
+
+
+def _lease(claim: LaneClaim) -> dict[str, Any]:
+    return {
+        "lane": claim.lane_id,
+        "epoch": claim.epoch,
+        "owner": claim.worker_id,
+        "generation": claim.generation,
+    }
+
+
+def _claim_from(row: RowMapping, receiver: Receiver, worker_id: str) -> LaneClaim:
+    return LaneClaim(
+        lane_id=row["id"],
+        tenant_id=row["tenant_id"],
+        endpoint_id=row["endpoint_id"],
+        worker_id=worker_id,
+        epoch=row["lease_epoch"],
+        generation=row["generation"],
+        now=row["moment"],
+        health=Health(**{name: row[name] for name in _HEALTH}),
+        url=receiver.url,
+        secrets=receiver.secrets,
+        headers=receiver.headers,
+        max_in_flight=receiver.max_in_flight,
+        rate_per_minute=receiver.rate_per_minute,
     )
-    lane = taken.c
-    return select(
-        *lane,
-        func.now().label("moment"),
-        _E.url.label("endpoint_url"),
-        _E.max_in_flight,
-        _E.rate_per_minute,
-        func.coalesce(and_(_E.state == "enabled", _E.deleted_at.is_(None)), False).label("endpoint_listens"),
-    ).select_from(taken.outerjoin(webhook_endpoints, and_(_E.id == lane.endpoint_id, _E.tenant_id == lane.tenant_id)))
 
 
 def _due(connection: Connection, claim: LaneClaim) -> tuple[Outgoing, ...]:

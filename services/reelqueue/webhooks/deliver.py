@@ -21,10 +21,10 @@ from reelqueue.kit.logs import get_logger
 from reelqueue.kit.metrics import Metrics
 from reelqueue.webhooks.ports import LaneStore
 from reelqueue.webhooks.sender import DeliveryOutcome
-from reelqueue.webhooks.sending import Done, Sending
+from reelqueue.webhooks.traffic import Done, Senders, Traffic
 
 QUANTUM_S: Final = 2.0
-"""How long a lane is worked on before others get their turn. A POST that is under way then is waited for."""
+"""How long a lane is worked on before others get their turn. What is under way then is waited for; see `Traffic`."""
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Deliverer:
         self,
         *,
         store: LaneStore,
-        sending: Sending,
+        senders: Senders,
         holder: Holder,
         clock: Clock,
         rng: random.Random,
@@ -58,7 +58,7 @@ class Deliverer:
         speed: float,
     ) -> None:
         self._store = store
-        self._sending = sending
+        self._senders = senders
         self._holder = holder
         self._clock = clock
         self._rng = rng
@@ -84,44 +84,63 @@ class Deliverer:
             self._metrics.claims_lost.labels("lane").inc()
 
     def _drain(self, claim: LaneClaim) -> None:
-        started = self._clock.monotonic()
-        until, allowed = started + QUANTUM_S, _allowed(claim)
-        due = claim.due
-        while True:
-            done = self._sending.send_all(claim, due[:allowed], until=until)
-            now = claim.now + timedelta(seconds=self._clock.monotonic() - started)
-            health = lanes.after(claim.health, [_seen(one) for one in done], now, speed=self._speed)
-            goes_on = len(done) >= BATCH and health.open_until is None and allowed is None
-            kept = self._keep(
-                replace(claim, health=health),
-                done,
-                now,
-                goes_on=goes_on and self._clock.monotonic() < until,
-                not_before=_pause(claim, len(done), now),
-            )
-            if kept is None:
-                return
-            claim, due = kept, self._insist(claim.worker_id, partial(self._store.more, kept))
+        began, sent, due = self._clock.monotonic(), 0, claim.due[: _allowed(claim)]
+        with Traffic(self._senders, claim, self._clock, until=began + QUANTUM_S) as traffic:
+            while True:
+                done = traffic.send(due)
+                sent += len(done)
+                now = claim.now + timedelta(seconds=self._clock.monotonic() - began)
+                claim = replace(
+                    claim, health=lanes.after(claim.health, [_seen(one) for one in done], now, speed=self._speed)
+                )
+                if claim.health.open_until is not None:
+                    traffic.stop()
+                more = traffic.is_open and claim.rate_per_minute is None and (len(due) >= BATCH or traffic.busy)
+                if not (more or traffic.busy):
+                    self._finish(claim, done, now, not_before=_pause(claim, sent, now))
+                    return
+                claim, stands = self._record(claim, done, now)
+                if not stands:
+                    # Its owner began it anew: whoever takes it next goes to the new place.
+                    traffic.stop()
+                due = self._insist(claim.worker_id, partial(self._store.more, claim)) if more and stands else ()
 
-    def _keep(
-        self, claim: LaneClaim, done: Sequence[Done], now: datetime, *, goes_on: bool, not_before: datetime | None
-    ) -> LaneClaim | None:
-        """Record what was sent. The claim as it goes on; `None`: the lane was given back. Raises `ClaimLost`."""
-        tries = [self._try_of(claim, one, now) for one in done]
+    def _record(self, claim: LaneClaim, done: Sequence[Done], now: datetime) -> tuple[LaneClaim, bool]:
+        """Write down what has ended: the claim as it goes on, and whether its lane still stands. Raises `ClaimLost`."""
+        if not done:
+            return claim, True
+        claim, tries, news = self._judged(claim, done, now)
+        record = partial(self._store.record, claim, tries, claim.health, news=news)
+        return claim, self._insist(claim.worker_id, record)
+
+    def _finish(self, claim: LaneClaim, done: Sequence[Done], now: datetime, *, not_before: datetime | None) -> None:
+        """Write down what has ended, and give the lane back. Raises `ClaimLost`."""
         reason = self._disabling(claim, done, now)
-        if reason is not None:
-            log.warning("endpoint.disabled", endpoint=claim.endpoint_id, tenant=claim.tenant_id, reason=reason)
-            self._insist(claim.worker_id, lambda: self._store.disable(claim, tries, claim.health, reason=reason))
-            return None
-        news = self._news(claim, now)
-        health = claim.health if news is None else replace(claim.health, alerted=news.percent)
-        if goes_on:
-            self._insist(claim.worker_id, lambda: self._store.record(claim, tries, health, news=news))
-            return replace(claim, health=health)
-        self._insist(
-            claim.worker_id, lambda: self._store.finish(claim, tries, health, news=news, not_before=not_before)
-        )
-        return None
+        if reason is not None and self._disable(claim, done, now, reason):
+            return
+        claim, tries, news = self._judged(claim, done, now)
+        finish = partial(self._store.finish, claim, tries, claim.health, news=news, not_before=not_before)
+        self._insist(claim.worker_id, finish)
+
+    def _judged(
+        self, claim: LaneClaim, done: Sequence[Done], now: datetime
+    ) -> tuple[LaneClaim, Sequence[Try], Failing | None]:
+        tries = [self._try_of(claim, one, now) for one in done]
+        self._tell(claim, done, tries)
+        news = None if claim.endpoint_id is None else lanes.failing(claim.health, now, speed=self._speed)
+        if news is not None:
+            claim = replace(claim, health=replace(claim.health, alerted=news.percent))
+        return claim, tries, news
+
+    def _disable(self, claim: LaneClaim, done: Sequence[Done], now: datetime, reason: str) -> bool:
+        """Send nothing there any more. False: its owner began it anew meanwhile, and nothing was recorded."""
+        tries = [self._try_of(claim, one, now, ends=True) for one in done]
+        disable = partial(self._store.disable, claim, tries, claim.health, reason=reason)
+        if not self._insist(claim.worker_id, disable):
+            return False
+        self._tell(claim, done, tries)
+        log.warning("endpoint.disabled", endpoint=claim.endpoint_id, tenant=claim.tenant_id, reason=reason)
+        return True
 
     def _disabling(self, claim: LaneClaim, done: Sequence[Done], now: datetime) -> str | None:
         """Why nothing shall be sent there any more, if so. What jobs name is no endpoint, and is not disabled."""
@@ -132,14 +151,11 @@ class Deliverer:
         failed = bool(done) and not done[-1].outcome.delivered
         return "failing for 5 days" if failed and lanes.gives_up(claim.health, now, speed=self._speed) else None
 
-    def _news(self, claim: LaneClaim, now: datetime) -> Failing | None:
-        return None if claim.endpoint_id is None else lanes.failing(claim.health, now, speed=self._speed)
-
-    def _try_of(self, claim: LaneClaim, one: Done, now: datetime) -> Try:
-        """A message whose receiver is gone has no further try."""
+    def _try_of(self, claim: LaneClaim, one: Done, now: datetime, *, ends: bool = False) -> Try:
+        """A message has no further try if whoever jobs name is gone, or, with an endpoint, if that `ends`."""
         message, outcome = one.message, one.outcome
-        retry_in_s = None if outcome.delivered or outcome.gone else self._retry_in_s(message, outcome, now)
-        self._tell(claim, one, retry_in_s)
+        over = outcome.delivered or (outcome.gone and (ends or claim.endpoint_id is None))
+        retry_in_s = None if over else self._retry_in_s(message, outcome, now)
         attempt = AttemptRecord(
             started_at=one.started_at,
             elapsed_ms=outcome.elapsed_ms,
@@ -169,27 +185,28 @@ class Deliverer:
                 self._clock.sleep(1.0)
         raise ClaimLost(worker_id)
 
-    def _tell(self, claim: LaneClaim, one: Done, retry_in_s: float | None) -> None:
-        outcome, message = one.outcome, one.message
-        result = "delivered" if outcome.delivered else "retrying" if retry_in_s is not None else "given_up"
-        self._metrics.deliveries.labels(result).inc()
-        self._metrics.delivery_seconds.observe(outcome.elapsed_ms / 1000)
-        log.info(
-            "message.tried",
-            message=message.id,
-            tenant=claim.tenant_id,
-            endpoint=claim.endpoint_id,
-            job=message.job_id,
-            type=message.type,
-            attempt=message.attempts + 1,
-            round=message.round + 1,
-            of=MAX_ATTEMPTS,
-            outcome=result,
-            status=outcome.status,
-            stage=outcome.error_class,
-            elapsed_ms=outcome.elapsed_ms,
-            retry_in=None if retry_in_s is None else round(retry_in_s, 1),
-        )
+    def _tell(self, claim: LaneClaim, done: Sequence[Done], tries: Sequence[Try]) -> None:
+        for one, kept in zip(done, tries, strict=True):
+            outcome, message, retry_in_s = one.outcome, one.message, kept.retry_in_s
+            result = "delivered" if outcome.delivered else "retrying" if retry_in_s is not None else "given_up"
+            self._metrics.deliveries.labels(result).inc()
+            self._metrics.delivery_seconds.observe(outcome.elapsed_ms / 1000)
+            log.info(
+                "message.tried",
+                message=message.id,
+                tenant=claim.tenant_id,
+                endpoint=claim.endpoint_id,
+                job=message.job_id,
+                type=message.type,
+                attempt=message.attempts + 1,
+                round=message.round + 1,
+                of=MAX_ATTEMPTS,
+                outcome=result,
+                status=outcome.status,
+                stage=outcome.error_class,
+                elapsed_ms=outcome.elapsed_ms,
+                retry_in=None if retry_in_s is None else round(retry_in_s, 1),
+            )
 
 
 def _allowed(claim: LaneClaim) -> int | None:

@@ -30,7 +30,6 @@ from reelqueue.jobs.turn_log import TurnLog
 from reelqueue.settings import Settings
 from reelqueue.webhooks.deliver import Deliverer
 from reelqueue.webhooks.sender import senders
-from reelqueue.webhooks.sending import Sending
 from reelqueue.wiring.services import Services
 
 SHORTEST_TURN_LIMIT_S = 5.0
@@ -69,9 +68,7 @@ def build_worker(services: Services, *, node: str, queues: Sequence[Queue], capa
 def _deliverer(services: Services, lease: Lease) -> Deliverer:
     return Deliverer(
         store=services.lanes,
-        sending=Sending(
-            senders(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s), services.clock
-        ),
+        senders=senders(services.egress, services.clock, deadline_s=services.settings.webhooks.total_s),
         holder=lease,
         clock=services.clock,
         rng=services.rng,

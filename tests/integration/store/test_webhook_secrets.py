@@ -15,7 +15,7 @@ from reelqueue.errors import NotFound, StateConflict
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import SealBroken
 from reelqueue.store.endpoints import Endpoints
-from reelqueue.store.signing import signing_of
+from reelqueue.store.receivers import receiver_of
 from reelqueue.store.tables import webhook_endpoints
 from reelqueue.store.tables import webhook_secrets as table
 from reelqueue.store.tenants import Tenants
@@ -53,7 +53,7 @@ def make(endpoints):
 def signing(database, sealer):
     def read(tenant, endpoint_id=None):
         with database.statement() as connection:
-            return signing_of(connection, sealer, tenant_id=tenant, endpoint_id=endpoint_id).secrets
+            return receiver_of(connection, sealer, tenant_id=tenant, endpoint_id=endpoint_id).secrets
 
     return read
 

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import random
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from fakes.engine import WORKER, HandClock
+from fakes.outgoing import NOW, due, held, outcome
 from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.lanes import GIVEN_UP_S, Health
-from reelqueue.domain.outgoing import BATCH, LaneClaim, Outgoing
+from reelqueue.domain.outgoing import BATCH
 from reelqueue.errors import DependencyUnavailable
 from reelqueue.kit.metrics import Metrics
 from reelqueue.webhooks.deliver import QUANTUM_S, Deliverer
-from reelqueue.webhooks.sender import DeliveryOutcome
-from reelqueue.webhooks.sending import Sending
 
 AWAY = DependencyUnavailable()
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def outcome(status=200, **more):
-    fields = {
-        "delivered": 200 <= status < 300,
-        "status": status,
-        "error_class": None if 200 <= status < 300 else "status",
-        "elapsed_ms": 12,
-        "response_excerpt": "said",
-        "retry_after_s": None,
-    }
-    return DeliveryOutcome(**{**fields, **more})
-
-
-def due(number, **more):
-    fields = {
-        "id": f"msg_{number}",
-        "event_id": f"evt_{number}",
-        "url": "https://hooks.example/",
-        "payload": b"{}",
-        "type": "job.succeeded",
-        "job_id": f"job_{number}",
-        "attempts": 0,
-        "round": 0,
-    }
-    return Outgoing(**{**fields, **more})
 
 
 class Lane:
@@ -55,20 +28,9 @@ class Lane:
     def __init__(self, *batches, failures=(), **claim):
         self.failures = list(failures)
         self.batches = [list(batch) for batch in batches] or [[due(1)]]
-        fields = {
-            "lane_id": "whe_1",
-            "tenant_id": "ten_1",
-            "endpoint_id": "whe_1",
-            "worker_id": WORKER,
-            "epoch": 1,
-            "now": NOW,
-            "health": Health(),
-            "url": "https://hooks.example/",
-            "secrets": ("whsec_x",),
-            "headers": {"x-shop": "7"},
-        }
-        self.claimed = LaneClaim(**{**fields, **claim})
+        self.claimed = held(**claim)
         self.rung = True
+        self.begun_anew = False
         self.recorded, self.finished, self.disabled, self.let_go_of = [], [], [], []
 
     def claim(self, lane_id, worker_id):
@@ -81,6 +43,7 @@ class Lane:
     def record(self, claim, tries, health, *, news=None):
         self._fail()
         self.recorded.append((tries, health, news))
+        return not self.begun_anew
 
     def finish(self, claim, tries, health, *, news=None, not_before=None):
         self._fail()
@@ -88,7 +51,9 @@ class Lane:
 
     def disable(self, claim, tries, health, *, reason):
         self._fail()
-        self.disabled.append((tries, health, reason))
+        if not self.begun_anew:
+            self.disabled.append((tries, health, reason))
+        return not self.begun_anew
 
     def let_go(self, lane_id, worker_id):
         self._fail()
@@ -120,12 +85,12 @@ class Holder:
     worker_id = WORKER
 
 
-def drain(lane, *outcomes, holder=None, clock=None, takes_s=0.0):
+def drain(lane, *outcomes, holder=None, clock=None, takes_s=0.0, sender=None):
     clock = clock or HandClock()
-    sender = Sender(clock, *(outcomes or (outcome(),)), takes_s=takes_s)
+    sender = sender or Sender(clock, *(outcomes or (outcome(),)), takes_s=takes_s)
     deliverer = Deliverer(
         store=lane,
-        sending=Sending(lambda: nullcontext(sender), clock),
+        senders=lambda: nullcontext(sender),
         holder=holder or Holder(),
         clock=clock,
         rng=random.Random(1),
@@ -247,6 +212,35 @@ def test_a_low_rate_still_lets_one_through():
     assert lane.finished[0][3] == NOW + timedelta(seconds=60)
 
 
+# --- jobs' own URLs, of which one hangs -------------------------------------------------------------------------------
+
+
+class Hangs:
+    """One of its URLs says nothing before another message has come."""
+
+    def __init__(self, until_sent):
+        self.until_sent, self.came = until_sent, threading.Event()
+        self.sent = []
+
+    def send(self, url, body, *, message_id, secrets, headers):
+        if message_id == self.until_sent:
+            self.came.set()
+        elif url.endswith("hangs"):
+            assert self.came.wait(20), "it waits for a neighbour that waits for it"
+        self.sent.append(message_id)
+        return outcome()
+
+
+def test_what_comes_for_a_neighbour_of_one_that_hangs_is_sent_meanwhile():
+    lane = Lane([due(1, url="https://hooks.example/hangs")], [due(2)], endpoint_id=None, url=None)
+    sender, _ = drain(lane, sender=Hangs("evt_2"))
+    assert sender.sent == ["evt_2", "evt_1"]
+    written = [*lane.recorded, *lane.finished]
+    assert [one.message_id for tries, *_ in written for one in tries] == ["msg_2", "msg_1"]
+    assert all(one.delivered for tries, *_ in written for one in tries)
+    assert len(lane.finished) == 1
+
+
 # --- no more ----------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +251,28 @@ def test_an_endpoint_that_is_gone_is_disabled_and_gets_nothing_more():
     [([one], _, reason)] = lane.disabled
     assert (one.delivered, one.retry_in_s, reason) == (False, None, "status 410")
     assert lane.finished == []
+
+
+def test_an_endpoint_that_its_owner_moved_meanwhile_is_not_gone_and_gets_the_message_again():
+    lane = Lane([due(1), due(2)])
+    lane.begun_anew = True
+    sender, deliverer = drain(lane, outcome(410, gone=True))
+    assert ids(sender) == ["evt_1"]
+    [([one], _, _, _)] = lane.finished
+    assert not one.delivered
+    assert one.retry_in_s is not None
+    assert deliverer._metrics.deliveries.labels("given_up")._value.get() == 0
+    assert deliverer._metrics.deliveries.labels("retrying")._value.get() == 1
+
+
+def test_nothing_more_goes_to_the_old_place_once_its_owner_moved_it():
+    lane = Lane([due(n) for n in range(BATCH)], [due(100)])
+    lane.begun_anew = True
+    sender, _ = drain(lane)
+    assert len(sender.sent) == BATCH
+    assert [len(tries) for tries, *_ in lane.recorded] == [BATCH]
+    [(tries, _, news, _)] = lane.finished
+    assert (tries, news) == ([], None)
 
 
 def test_a_url_that_is_gone_is_no_endpoint_to_disable():

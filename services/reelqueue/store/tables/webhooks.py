@@ -66,6 +66,7 @@ webhook_lanes = Table(
     Column("bells", Integer, nullable=False, server_default=text("0")),
     Column("lease_owner", Text),
     Column("lease_epoch", Integer, nullable=False, server_default=text("0")),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
     Column("breaker", Text, nullable=False, server_default=text("'closed'")),
     Column("open_until", Moment),
     Column("opened", Integer, nullable=False, server_default=text("0")),
@@ -82,7 +83,7 @@ webhook_lanes = Table(
 )
 """The way to one receiver of one tenant: an endpoint, or a host and port that jobs name. What a worker leases, and
 what fails or is slow as one. `due_at`: when something is to be sent next; null: there is nothing. `woken`: something
-came while a worker held it.
+came while a worker held it. `generation` rises when its owner begins it anew.
 """
 Index("ix_webhook_lanes_due", webhook_lanes.c.due_at, postgresql_where=text("dispatch = 'idle'"))
 Index("ix_webhook_lanes_rung", webhook_lanes.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
