@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import ARRAY, RowMapping, Text, bindparam, func, insert, select, update
 
 from reelqueue.domain.api_keys import RANDOM_BYTES, SCOPES, ApiKey, CreatedKey, make_key
 from reelqueue.domain.audit import PROCESS, Actor
@@ -21,6 +22,11 @@ from reelqueue.store.violations import no_such_tenant, refusing
 
 _K = api_keys.c
 MOST_A_MINUTE = 1_000_000
+_FIND: Final = (
+    select(api_keys, tenants.c.state.label("tenant_state"))
+    .join(tenants, tenants.c.id == _K.tenant_id)
+    .where(_K.id == func.any(bindparam("key_ids", type_=ARRAY(Text))))
+)
 
 
 class ApiKeys:
@@ -77,13 +83,9 @@ class ApiKeys:
 
     def find_all(self, key_ids: Collection[str]) -> Mapping[str, ApiKey]:
         """The keys of these ids, as `find` finds them; those that are not there are missing."""
-        statement = (
-            select(api_keys, tenants.c.state.label("tenant_state"))
-            .join(tenants, tenants.c.id == _K.tenant_id)
-            .where(_K.id.in_(key_ids))
-        )
         with self._database.statement() as connection:
-            return {row["id"]: _key_from(row) for row in connection.execute(statement).mappings()}
+            rows = connection.execute(_FIND, {"key_ids": list(key_ids)}).mappings()
+            return {row["id"]: _key_from(row) for row in rows}
 
     def find_of(self, tenant_id: str, key_id: str) -> ApiKey:
         """The tenant's key of this id, revoked and expired ones too. Raises `NotFound`."""

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, literal_column, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from reelqueue.domain.assets import Asset
@@ -20,6 +32,9 @@ from reelqueue.store.tables import assets, job_inputs, jobs, tenants
 from reelqueue.store.violations import no_such_tenant, refusing
 
 _A = assets.c
+_FIND_MANY: Final = select(assets).where(
+    _A.tenant_id == bindparam("tenant"), _A.id == func.any(bindparam("asset_ids", type_=ARRAY(Text)))
+)
 
 
 class Assets:
@@ -65,9 +80,9 @@ class Assets:
         Raises `NotFound` if one is missing; its pointer is the place in `ids`, as `/2`, for the caller to put in
         front where the ids came from.
         """
-        statement = select(assets).where(_A.tenant_id == tenant_id, _A.id.in_(sorted(set(ids))))
+        which = {"tenant": tenant_id, "asset_ids": sorted(set(ids))}
         with self._database.statement() as connection:
-            found = {row["id"]: _asset_from(row) for row in connection.execute(statement).mappings()}
+            found = {row["id"]: _asset_from(row) for row in connection.execute(_FIND_MANY, which).mappings()}
         for position, asset_id in enumerate(ids):
             if asset_id not in found:
                 raise NotFound(pointer=f"/{position}")

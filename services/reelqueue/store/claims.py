@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -19,6 +19,7 @@ from reelqueue.domain.verdicts import Learned
 from reelqueue.kit.limits import CLAIMS_BEFORE_POISONED, SWEEP_S
 from reelqueue.store.budgets import settle
 from reelqueue.store.engine import Database
+from reelqueue.store.fence import ITSELF_HELD, held
 from reelqueue.store.ledger import book
 from reelqueue.store.outbox import CHANGED, announce
 from reelqueue.store.rows import JOB_COLUMNS, job_from, question_json, waiting_from, waiting_json
@@ -27,6 +28,32 @@ from reelqueue.store.tables import jobs, renders
 from reelqueue.store.versions import keep
 
 _TO_BE_CANCELED = jobs.c.cancel_requested_at.is_not(None)
+_rung = (
+    select(jobs.c.id, jobs.c.waiting)
+    .where(jobs.c.id == bindparam("rung_job"), jobs.c.dispatch == "rung")
+    .with_for_update()
+    .cte("rung")
+)
+_CLAIM: Final = (
+    update(jobs)
+    .where(jobs.c.id == _rung.c.id)
+    .values(
+        dispatch="held",
+        lease_owner=bindparam("worker"),
+        lease_epoch=jobs.c.lease_epoch + 1,
+        bells=0,
+        bell_at=None,
+        waiting=None,
+    )
+    .returning(*JOB_COLUMNS, _rung.c.waiting.label("waited"))
+)
+_COUNT_EVENT: Final = update(jobs).where(*ITSELF_HELD).values(event_seq=jobs.c.event_seq + 1).returning(*CHANGED)
+_NOTE_PROGRESS: Final = (
+    update(jobs)
+    .where(*ITSELF_HELD)
+    .values(progress=func.greatest(jobs.c.progress, bindparam("percent", type_=Integer)))
+    .returning(func.pg_notify(JOB, jobs.c.id))
+)
 
 
 class Claims:
@@ -43,27 +70,8 @@ class Claims:
         still says what for, so that waiting on for the same reason keeps its beginning. The first claim of a job is
         told as `job.started`, once: a worker that dies before leaves that to the next one.
         """
-        rung = (
-            select(jobs.c.id, jobs.c.waiting)
-            .where(jobs.c.id == job_id, jobs.c.dispatch == "rung")
-            .with_for_update()
-            .cte("rung")
-        )
-        statement = (
-            update(jobs)
-            .where(jobs.c.id == rung.c.id)
-            .values(
-                dispatch="held",
-                lease_owner=worker_id,
-                lease_epoch=jobs.c.lease_epoch + 1,
-                bells=0,
-                bell_at=None,
-                waiting=None,
-            )
-            .returning(*JOB_COLUMNS, rung.c.waiting.label("waited"))
-        )
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(_CLAIM, {"rung_job": job_id, "worker": worker_id}).mappings().first()
         if row is None:
             return None
         job = job_from(row)
@@ -78,12 +86,12 @@ class Claims:
         """Note that the work has begun, and tell it. Apart from the claim, which is one statement all other times."""
         statement = (
             update(jobs)
-            .where(*_held(claim), jobs.c.started_at.is_(None))
+            .where(*ITSELF_HELD, jobs.c.started_at.is_(None))
             .values(started_at=func.now(), event_seq=jobs.c.event_seq + 1)
             .returning(*CHANGED)
         )
         with self._database.transaction() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(statement, held(claim)).mappings().first()
             if row is None:
                 raise ClaimLost(claim.job.id)
             announce(connection, row, EventType.STARTED)
@@ -97,7 +105,7 @@ class Claims:
         with self._database.transaction() as connection:
             if change.learned.version is not None:
                 change = _numbered(change, keep(connection, claim, change.learned.version))
-            row = connection.execute(_update(claim, change)).mappings().first()
+            row = connection.execute(_update(claim, change), held(claim)).mappings().first()
             if row is None:
                 raise ClaimLost(claim.job.id)
             if change.learned.booking is not None:
@@ -134,40 +142,25 @@ class Claims:
 
     def tell(self, claim: Claim, what: EventType, data: Mapping[str, Any]) -> None:
         """Write an event of a step that is still at work, with its messages. Raises `ClaimLost`."""
-        statement = update(jobs).where(*_held(claim)).values(event_seq=jobs.c.event_seq + 1).returning(*CHANGED)
         with self._database.transaction() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(_COUNT_EVENT, held(claim)).mappings().first()
             if row is None:
                 raise ClaimLost(claim.job.id)
             announce(connection, row, what, data)
 
     def note_progress(self, claim: Claim, percent: int) -> None:
         """Show how far the step is. Progress never goes back. Raises `ClaimLost`."""
-        statement = (
-            update(jobs)
-            .where(*_held(claim))
-            .values(progress=func.greatest(jobs.c.progress, min(99, max(0, percent))))
-            .returning(func.pg_notify(JOB, jobs.c.id))
-        )
+        shown = {"percent": min(99, max(0, percent)), **held(claim)}
         with self._database.statement() as connection:
-            if connection.execute(statement).first() is None:
+            if connection.execute(_NOTE_PROGRESS, shown).first() is None:
                 raise ClaimLost(claim.job.id)
-
-
-def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
-    """The row, while the claim stands."""
-    return (
-        jobs.c.id == claim.job.id,
-        jobs.c.lease_epoch == claim.epoch,
-        jobs.c.lease_owner == claim.worker_id,
-    )
 
 
 def _update(claim: Claim, change: Change) -> ReturningUpdate[Any]:
     return (
         update(jobs)
         .where(
-            *_held(claim),
+            *ITSELF_HELD,
             jobs.c.status == change.origin,
             # Under one claim the same move may be made twice (the next instruction): a repeat of a write is told by it.
             jobs.c.moves == claim.job.moves,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from typing import Final
+
+from sqlalchemy import bindparam, select
 
 from reelqueue.domain.jobs import JobEvent
 from reelqueue.store.engine import Database
 from reelqueue.store.rows import event_from
 from reelqueue.store.tables import job_events
+
+_E = job_events.c
+_AFTER: Final = (
+    select(job_events)
+    .where(_E.tenant_id == bindparam("tenant"), _E.job_id == bindparam("job"), _E.seq > bindparam("after"))
+    .order_by(_E.seq)
+    .limit(bindparam("most"))
+)
 
 
 class Events:
@@ -18,11 +28,6 @@ class Events:
 
     def after(self, tenant_id: str, job_id: str, seq: int, limit: int = 500) -> list[JobEvent]:
         """Up to `limit` events of the job numbered above `seq`. Empty for a job of another tenant."""
-        statement = (
-            select(job_events)
-            .where(job_events.c.tenant_id == tenant_id, job_events.c.job_id == job_id, job_events.c.seq > seq)
-            .order_by(job_events.c.seq)
-            .limit(limit)
-        )
+        which = {"tenant": tenant_id, "job": job_id, "after": seq, "most": limit}
         with self._database.statement() as connection:
-            return [event_from(row) for row in connection.execute(statement).mappings()]
+            return [event_from(row) for row in connection.execute(_AFTER, which).mappings()]

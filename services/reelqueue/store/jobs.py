@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, literal, literal_column, select, update
+from typing import Final
+
+from sqlalchemy import ColumnElement, bindparam, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reelqueue.domain.channels import CANCEL, WORK
@@ -11,13 +13,17 @@ from reelqueue.domain.jobs import EventType, Job, Status
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
-from reelqueue.store.room import room_of, waiting_for_room
+from reelqueue.store.room import ROOM, waiting_for_room
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.slots import GIVEN_UP
 from reelqueue.store.tables import jobs
 
 NOTHING_SPENT = (Status.QUEUED, Status.REQUIRES_INPUT)
 """Where a job that nobody holds can be canceled on the spot: no call to the upstream is needed."""
+
+_FIND: Final = select(*JOB_COLUMNS, ROOM).where(
+    jobs.c.tenant_id == bindparam("room_of"), jobs.c.id == bindparam("job_id")
+)
 
 
 class Jobs:
@@ -28,9 +34,8 @@ class Jobs:
 
     def find(self, tenant_id: str, job_id: str) -> Job:
         """One job. Raises `NotFound`."""
-        statement = select(*JOB_COLUMNS, room_of(tenant_id)).where(jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(_FIND, {"room_of": tenant_id, "job_id": job_id}).mappings().first()
         if row is None:
             raise NotFound
         return waiting_for_room(job_from(row), row["room"])
@@ -38,7 +43,7 @@ class Jobs:
     def list(self, tenant_id: str, narrow: JobFilter, *, before: str | None, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, older than the job id `before`."""
         statement = (
-            select(*JOB_COLUMNS, room_of(tenant_id))
+            select(*JOB_COLUMNS, ROOM.bindparams(room_of=tenant_id))
             .where(jobs.c.tenant_id == tenant_id, *_conditions(narrow))
             .order_by(jobs.c.id.desc())
             .limit(limit)

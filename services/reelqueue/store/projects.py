@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, exists, func, insert, or_, select, update
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from reelqueue.domain.claims import Claim, ClaimLost
@@ -13,11 +15,12 @@ from reelqueue.domain.upstream import NemoSession
 from reelqueue.errors import SessionNotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.store.engine import Database
-from reelqueue.store.fence import still_held
+from reelqueue.store.fence import HELD, held
 from reelqueue.store.slots import occupying
 from reelqueue.store.tables import former_sessions, job_inputs, jobs, projects, turns
 
 _P = projects.c
+_FIND: Final = select(projects).where(_P.tenant_id == bindparam("tenant"), _P.id == bindparam("project"))
 
 
 class Projects:
@@ -28,9 +31,8 @@ class Projects:
 
     def find(self, tenant_id: str, project_id: str) -> Project | None:
         """The project of a job; `None` where no session was ever begun for it. It exists, since the job names it."""
-        statement = select(projects).where(_P.tenant_id == tenant_id, _P.id == project_id)
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().one()
+            row = connection.execute(_FIND, {"tenant": tenant_id, "project": project_id}).mappings().one()
         return None if row["token_id"] is None else _project_from(row)
 
     def begin(self, claim: Claim, token_id: str) -> Project:
@@ -106,8 +108,8 @@ def _first(connection: Connection, claim: Claim, token_id: str) -> Project:
 
 def _again(connection: Connection, claim: Claim, project_id: str, token_id: str) -> Project:
     """Another session for a project, in place of the one that is lost or was never made."""
-    statement = select(projects, _holds_work(claim).label("holds_work")).where(_P.id == project_id, still_held(claim))
-    old = connection.execute(statement.with_for_update(of=projects)).mappings().first()
+    statement = select(projects, _holds_work(claim).label("holds_work")).where(_P.id == project_id, HELD)
+    old = connection.execute(statement.with_for_update(of=projects), held(claim)).mappings().first()
     if old is None:
         raise ClaimLost(claim.job.id)
     if old["holds_work"]:

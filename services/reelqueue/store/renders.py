@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from sqlalchemy import RowMapping, Update, func, literal, select, update
+from typing import Any, Final
+
+from sqlalchemy import Integer, RowMapping, Text, Update, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from reelqueue.domain.claims import Claim, ClaimLost
 from reelqueue.domain.sessions import Render, RenderState
 from reelqueue.store.engine import Database
-from reelqueue.store.fence import still_held
+from reelqueue.store.fence import HELD, HELD_JOB, held
 from reelqueue.store.tables import renders
+
+_R = renders.c
+
+_NEWEST: Final = (
+    select(renders)
+    .where(_R.job_id == HELD_JOB)
+    .ext(distinct_on(_R.output_index))
+    .order_by(_R.output_index, _R.attempt.desc())
+)
+_OPEN: Final = (
+    select(renders)
+    .where(_R.job_id == HELD_JOB, _R.state.in_((RenderState.PREPARED, RenderState.SUBMITTED)))
+    .order_by(_R.attempt)
+)
+_PREPARE: Final = (
+    insert(renders)
+    .from_select(
+        ["id", "job_id", "tenant_id", "output_index", "attempt"],
+        select(
+            bindparam("render", type_=Text),
+            HELD_JOB,
+            bindparam("tenant", type_=Text),
+            bindparam("output", type_=Integer),
+            bindparam("nth", type_=Integer),
+        ).where(HELD),
+    )
+    .on_conflict_do_nothing()
+    .returning(renders)
+)
+_RENDER: Final = update(renders).where(_R.id == bindparam("render"), _R.tenant_id == bindparam("tenant"), HELD)
+_SUBMITTED: Final = _RENDER.values(state=RenderState.SUBMITTED, submitted_at=func.now())
+_POLLED: Final = _RENDER.values(polls=_R.polls + 1)
+_COMPLETED: Final = _RENDER.values(state=RenderState.COMPLETED, url=bindparam("place"))
+_FAILED: Final = _RENDER.values(state=RenderState.FAILED)
 
 
 class Renders:
@@ -20,66 +56,44 @@ class Renders:
 
     def newest(self, job_id: str) -> dict[int, Render]:
         """The latest export of each of the job's outputs that has one, by the output's index."""
-        statement = (
-            select(renders)
-            .where(renders.c.job_id == job_id)
-            .ext(distinct_on(renders.c.output_index))
-            .order_by(renders.c.output_index, renders.c.attempt.desc())
-        )
         with self._database.statement() as connection:
-            rows = connection.execute(statement).mappings().all()
+            rows = connection.execute(_NEWEST, {"held_job": job_id}).mappings().all()
         return {row["output_index"]: _render_from(row) for row in rows}
 
     def open_of(self, job_id: str) -> list[Render]:
         """The job's exports that may run upstream, oldest first."""
-        running = renders.c.state.in_((RenderState.PREPARED, RenderState.SUBMITTED))
-        statement = select(renders).where(renders.c.job_id == job_id, running).order_by(renders.c.attempt)
         with self._database.statement() as connection:
-            return [_render_from(row) for row in connection.execute(statement).mappings()]
+            return [_render_from(row) for row in connection.execute(_OPEN, {"held_job": job_id}).mappings()]
 
     def prepare(self, claim: Claim, render_id: str, *, output_index: int, attempt: int) -> Render:
         """Store an id before it is used. Raises `ClaimLost`, also when this attempt has an id already."""
-        source = select(*(literal(v) for v in (render_id, claim.job.id, claim.job.tenant_id)))
-        statement = (
-            insert(renders)
-            .from_select(
-                ["id", "job_id", "tenant_id", "output_index", "attempt"],
-                source.add_columns(literal(output_index), literal(attempt)).where(still_held(claim)),
-            )
-            .on_conflict_do_nothing()
-            .returning(renders)
-        )
+        named = {"render": render_id, "tenant": claim.job.tenant_id, "output": output_index, "nth": attempt}
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(_PREPARE, {**named, **held(claim)}).mappings().first()
         if row is None:
             raise ClaimLost(claim.job.id)
         return _render_from(row)
 
     def submitted(self, claim: Claim, render: Render) -> None:
         """The upstream has it. Raises `ClaimLost`."""
-        self._write(claim, self._of(claim, render).values(state=RenderState.SUBMITTED, submitted_at=func.now()))
+        self._write(claim, render, _SUBMITTED)
 
     def polled(self, claim: Claim, render: Render) -> None:
         """Count a poll. Raises `ClaimLost`."""
-        self._write(claim, self._of(claim, render).values(polls=renders.c.polls + 1))
+        self._write(claim, render, _POLLED)
 
     def completed(self, claim: Claim, render: Render, url: str | None) -> None:
         """The file is ready; `url` says where, if the upstream said so. Raises `ClaimLost`."""
-        self._write(claim, self._of(claim, render).values(state=RenderState.COMPLETED, url=url))
+        self._write(claim, render, _COMPLETED, place=url)
 
     def failed(self, claim: Claim, render: Render) -> None:
         """The upstream gave up on it. Raises `ClaimLost`."""
-        self._write(claim, self._of(claim, render).values(state=RenderState.FAILED))
+        self._write(claim, render, _FAILED)
 
-    @staticmethod
-    def _of(claim: Claim, render: Render) -> Update:
-        return update(renders).where(
-            renders.c.id == render.id, renders.c.tenant_id == claim.job.tenant_id, still_held(claim)
-        )
-
-    def _write(self, claim: Claim, statement: Update) -> None:
+    def _write(self, claim: Claim, render: Render, statement: Update, **values: Any) -> None:
+        named = {"render": render.id, "tenant": claim.job.tenant_id}
         with self._database.statement() as connection:
-            if connection.execute(statement).rowcount != 1:
+            if connection.execute(statement, {**named, **values, **held(claim)}).rowcount != 1:
                 raise ClaimLost(claim.job.id)
 
 

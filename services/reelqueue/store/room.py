@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
 from reelqueue.domain.jobs import Job, WaitingReason
 from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE, bound_token, needs_render
@@ -13,20 +13,14 @@ from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE,
 _NEEDED: Final = f"""CASE WHEN {needs_render("jobs")}
     THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
 _BOUND: Final = bound_token("jobs.project_id", "jobs.version")
+_ITS: Final = "(k.tenant_id = :room_of OR k.tenant_id IS NULL)"
 _FULL: Final = WaitingReason.TOKEN_ROOM.value
 _RESTS: Final = WaitingReason.TOKEN_COOLING.value
 
 
-def _source(whose: str) -> str:
-    """The reason that the tokens of one owner give, if any of them can be used."""
-    return f"""
-    WHEN EXISTS (SELECT FROM upstream_tokens k WHERE {whose} AND {USABLE}) THEN CASE
-        WHEN NOT EXISTS (SELECT FROM upstream_tokens k WHERE {whose} AND {USABLE} AND {TURNS_FREE} > 0)
-        THEN '{_FULL}' END"""  # noqa: S608 - the words are ours
-
-
 # Each subquery but that of a project's token names no column of the job: the database answers it once a statement,
-# however long the list, and not at all where no job waits for its turn.
+# however long the list, and not at all where no job waits for its turn. Of the tokens one answers for all, in the order
+# of `UpstreamTokens.pick`: the tenant's own before the pool's, one with room before one without.
 _ROOM: Final = f"""
 CASE WHEN jobs.dispatch = 'idle' AND jobs.admitted_at IS NULL THEN CASE
     WHEN (SELECT count(*) FROM jobs r
@@ -35,19 +29,17 @@ CASE WHEN jobs.dispatch = 'idle' AND jobs.admitted_at IS NULL THEN CASE
     WHEN jobs.project_id IS NOT NULL AND {_BOUND} IS NOT NULL
     THEN (SELECT CASE WHEN {COOLING} THEN '{_RESTS}' WHEN {_NEEDED} = 0 THEN '{_FULL}' END
           FROM upstream_tokens k WHERE k.id = {_BOUND})
-    {_source("k.tenant_id = :room_of")}
-    {_source("k.tenant_id IS NULL")}
-    WHEN EXISTS (SELECT FROM upstream_tokens k WHERE (k.tenant_id = :room_of OR k.tenant_id IS NULL) AND {COOLING})
-    THEN '{_RESTS}' END END AS room"""  # noqa: S608 - the words are ours
-
-
-def room_of(tenant_id: str) -> TextClause:
-    """A column of a statement over one tenant's jobs: what a new job waits for, as a `WaitingReason`, or null."""
-    return text(_ROOM).bindparams(room_of=tenant_id)
+    ELSE nullif(coalesce(
+        (SELECT CASE WHEN free.turns > 0 THEN '' ELSE '{_FULL}' END
+         FROM upstream_tokens k CROSS JOIN LATERAL (SELECT {TURNS_FREE} AS turns) free
+         WHERE {_ITS} AND {USABLE} ORDER BY k.tenant_id IS NULL, free.turns = 0 LIMIT 1),
+        (SELECT '{_RESTS}' FROM upstream_tokens k WHERE {_ITS} AND {COOLING} LIMIT 1)), '') END END AS room"""  # noqa: S608
+ROOM: Final = text(" ".join(_ROOM.split()))
+"""A column of a statement over the jobs of one tenant, `:room_of`: what a new job waits for, as a `WaitingReason`."""
 
 
 def waiting_for_room(job: Job, room: str | None) -> Job:
-    """The job, with the reason that `room_of` found in place of `its_turn`."""
+    """The job, with the reason that `ROOM` found in place of `its_turn`."""
     if room is None or job.waiting is None or job.waiting.reason is not WaitingReason.TURN:
         return job
     return replace(job, waiting=replace(job.waiting, reason=WaitingReason(room)))

@@ -7,8 +7,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, null, or_, select, text
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy import ColumnElement, RowMapping, literal_column
 
 from reelqueue.domain.breakers import ADMITTING
 from reelqueue.domain.intake import NewAsset
@@ -32,120 +31,73 @@ from reelqueue.domain.recovered import Recovered, RecoveredFile, RecoveryKind
 from reelqueue.domain.repairs import repairs_from, repairs_json
 from reelqueue.kit.clock import rfc3339
 from reelqueue.kit.ids import new_id
-from reelqueue.store.tables import breakers, job_inputs, jobs, recoveries, workers
+from reelqueue.store.tables import jobs
+from reelqueue.store.tables.metadata import one_of
 
 WORKER_LOST: Final = "worker_lost"
 """What a job waits after whose worker went away."""
-_I = job_inputs.c
 
-INPUTS: ColumnElement[Any] = (
-    select(
-        func.coalesce(
-            func.jsonb_agg(
-                aggregate_order_by(
-                    func.jsonb_build_array(_I.position, _I.asset, _I.url, _I.state == "sent", _I.repairs), _I.position
-                )
-            ),
-            text("'[]'::jsonb"),
-            type_=JSONB,
-        )
-    )
-    .where(_I.job_id == jobs.c.id)
-    .correlate(jobs)
-    .scalar_subquery()
-    .label("inputs")
-)
+_INPUTS: Final = """(
+    SELECT coalesce(jsonb_agg(jsonb_build_array(i.position, i.asset, i.url, i.state = 'sent', i.repairs)
+                              ORDER BY i.position), '[]')
+    FROM job_inputs i WHERE i.job_id = jobs.id)"""
 """A job's inputs as one JSON column, so that a job is one row of one statement."""
 
-_other = jobs.alias("other_in_project")
-PROJECT_BUSY: ColumnElement[Any] = case(
-    (
-        and_(jobs.c.project_id.is_not(None), jobs.c.admitted_at.is_(None), jobs.c.dispatch == "idle"),
-        and_(
-            jobs.c.version.is_(None),
-            or_(
-                exists()
-                .where(
-                    _other.c.project_id == jobs.c.project_id,
-                    _other.c.dispatch != "done",
-                    _other.c.version.is_(None),
-                    _other.c.id < jobs.c.id,
-                )
-                .correlate(jobs),
-                exists()
-                .where(
-                    recoveries.c.project_id == jobs.c.project_id,
-                    recoveries.c.kind == RecoveryKind.TURN,
-                    recoveries.c.dispatch != "done",
-                )
-                .correlate(jobs),
-            ),
-        ),
-    ),
-    else_=False,
-).label("project_busy")
+_PROJECT_BUSY: Final = f"""
+CASE WHEN jobs.project_id IS NOT NULL AND jobs.admitted_at IS NULL AND jobs.dispatch = 'idle' THEN
+    jobs.version IS NULL AND (
+        EXISTS (SELECT FROM jobs o WHERE o.project_id = jobs.project_id AND o.dispatch <> 'done'
+                AND o.version IS NULL AND o.id < jobs.id)
+        OR EXISTS (SELECT FROM recoveries r WHERE r.project_id = jobs.project_id AND r.kind = '{RecoveryKind.TURN}'
+                   AND r.dispatch <> 'done'))
+ELSE false END"""  # noqa: S608 - the word is ours
 """Whether a job that was not admitted yet waits for another of its project, or for a turn that one left running.
 
 True at the moment it is read.
 """
 
-_R = recoveries.c
-RECOVERED: ColumnElement[Any] = case(
-    (
-        jobs.c.dispatch == "done",
-        select(
-            func.jsonb_build_object(
-                "files",
-                _R.files,
-                "version",
-                _R.version,
-                "at",
-                _R.recovered_at,
-                "expires_at",
-                _R.expires_at,
-                "gone",
-                func.coalesce(_R.expires_at <= func.now(), text("false")),
-                type_=JSONB,
-            )
-        )
-        .where(_R.job_id == jobs.c.id, _R.recovered_at.is_not(None))
-        .correlate(jobs)
-        .scalar_subquery(),
-    ),
-    else_=null(),
-).label("recovered")
+_RECOVERED: Final = """
+CASE WHEN jobs.dispatch = 'done' THEN (
+    SELECT jsonb_build_object('files', r.files, 'version', r.version, 'at', r.recovered_at,
+                              'expires_at', r.expires_at, 'gone', coalesce(r.expires_at <= now(), false))
+    FROM recoveries r WHERE r.job_id = jobs.id AND r.recovered_at IS NOT NULL) END"""
 """What arrived after a job had ended. A live job is not looked up."""
 
-ABANDONED: ColumnElement[Any] = case(
-    (
-        jobs.c.dispatch == "held",
-        ~exists().where(workers.c.id == jobs.c.lease_owner, workers.c.expires_at > func.now()).correlate(jobs),
-    ),
-    else_=False,
-).label("abandoned")
+_ABANDONED: Final = """
+CASE WHEN jobs.dispatch = 'held' THEN
+    NOT EXISTS (SELECT FROM workers w WHERE w.id = jobs.lease_owner AND w.expires_at > now())
+ELSE false END"""
 """Whether the worker that holds the job is gone: nobody works on it until the sweep takes over."""
-LATE: ColumnElement[Any] = func.coalesce(func.coalesce(jobs.c.finished_at, func.now()) > jobs.c.finish_by, False).label(
-    "late"
-)
+_LATE: Final = "coalesce(coalesce(jobs.finished_at, now()) > jobs.finish_by, false)"
 
-ADMISSION_STOPPED: ColumnElement[Any] = case(
-    (
-        and_(jobs.c.admitted_at.is_(None), jobs.c.dispatch == "idle"),
-        exists().where(breakers.c.phase.in_(sorted(ADMITTING)), breakers.c.state != "closed").correlate(None),
-    ),
-    else_=False,
-).label("admission_stopped")
+_ADMISSION_STOPPED: Final = f"""
+CASE WHEN jobs.admitted_at IS NULL AND jobs.dispatch = 'idle' THEN
+    EXISTS (SELECT FROM breakers b WHERE {one_of("b.phase", sorted(ADMITTING))} AND b.state <> 'closed')
+ELSE false END"""
 """Whether a job that was not admitted yet waits for NemoVideo. Looked up once a statement, not once a job."""
 
-JOB_COLUMNS: tuple[ColumnElement[Any], ...] = (
-    *jobs.c,
-    INPUTS,
-    PROJECT_BUSY,
-    ADMISSION_STOPPED,
-    RECOVERED,
-    ABANDONED,
-    LATE,
+_STORES_OWN: Final = frozenset({"queue", "slot_since", "charged", "held", "bells", "lease_owner"})
+
+
+def _read(sql: str, name: str) -> ColumnElement[Any]:
+    return literal_column(" ".join(sql.split())).label(name)
+
+
+JOB_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
+    *(column for column in jobs.c if column.name not in _STORES_OWN),
+    _read(_INPUTS, "inputs"),
+    _read(_PROJECT_BUSY, "project_busy"),
+    _read(_ADMISSION_STOPPED, "admission_stopped"),
+    _read(_RECOVERED, "recovered"),
+    _read(_ABANDONED, "abandoned"),
+    _read(_LATE, "late"),
 )
+"""What to select of `jobs`, or to return of a change to one, for `job_from`.
+
+What is looked up is text: each time that SQLAlchemy runs a statement that was just built, it walks over all its parts,
+to find what it compiled of it before. And short: psycopg works out anew each time how to send what is longer than 4096
+characters.
+"""
 
 
 def job_from(row: RowMapping) -> Job:

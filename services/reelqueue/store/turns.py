@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, Update, func, literal, select, update
+from sqlalchemy import Integer, RowMapping, Text, Update, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from reelqueue.domain.claims import Claim, ClaimLost
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import TurnEnd, TurnReport
 from reelqueue.store.engine import Database
-from reelqueue.store.fence import still_held
+from reelqueue.store.fence import HELD, HELD_JOB, held
 from reelqueue.store.tables import turns
 
+_T = turns.c
+_AT: Final = bindparam("at", type_=Integer)
 _NOW = func.now()
+
+# Each is built once: what SQLAlchemy makes of a statement it then finds again without reading it.
+_FIND: Final = select(turns).where(_T.job_id == HELD_JOB, _T.position == _AT)
+_PREPARE: Final = insert(turns).from_select(
+    ["job_id", "position", "tenant_id", "before"],
+    select(HELD_JOB, _AT, bindparam("tenant", type_=Text), bindparam("look", type_=JSONB)).where(HELD),
+)
+_PREPARE_AGAIN: Final = _PREPARE.on_conflict_do_update(
+    index_elements=[_T.job_id, _T.position],
+    set_={"before": _PREPARE.excluded.before},
+    where=_T.state == TurnState.READY,
+).returning(_T.position)
+_TURN: Final = update(turns).where(_T.job_id == HELD_JOB, _T.position == _AT, HELD)
+_BEGIN_SENDING: Final = _TURN.where(_T.state == TurnState.READY).values(
+    state=TurnState.SENDING, epoch=bindparam("held_epoch"), sent_at=_NOW
+)
+_SENT: Final = _TURN.where(_T.state == TurnState.SENDING)
+_FINISH: Final = _SENT.values(
+    state=TurnState.FINISHED, report=bindparam("said", type_=_T.report.type), finished_at=_NOW
+).returning(turns)
+_GIVE_UP: Final = _SENT.values(state=TurnState.UNKNOWN, finished_at=_NOW)
+_REOPEN: Final = _SENT.where(_T.epoch == bindparam("held_epoch")).values(
+    state=TurnState.READY, epoch=None, sent_at=None
+)
+_OBSERVE: Final = _TURN.where(_T.state.in_((TurnState.SENDING, TurnState.FINISHED))).values(
+    observations=_T.observations + 1, last_seen=bindparam("look", type_=_T.last_seen.type)
+)
 
 
 class Turns:
@@ -26,9 +55,8 @@ class Turns:
 
     def find(self, job_id: str, position: int) -> Turn | None:
         """The turn of an instruction, if it was prepared."""
-        statement = select(turns).where(turns.c.job_id == job_id, turns.c.position == position)
         with self._database.statement() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(_FIND, {"held_job": job_id, "at": position}).mappings().first()
         return None if row is None else _turn_from(row)
 
     def prepare(self, claim: Claim, position: int, before: Snapshot) -> None:
@@ -36,21 +64,9 @@ class Turns:
 
         Raises `ClaimLost` when the claim is gone or the turn was sent: the look comes too late.
         """
-        source = select(
-            literal(claim.job.id), literal(position), literal(claim.job.tenant_id), literal(before.row(), JSONB)
-        ).where(still_held(claim))
-        statement = (
-            insert(turns)
-            .from_select(["job_id", "position", "tenant_id", "before"], source)
-            .on_conflict_do_update(
-                index_elements=[turns.c.job_id, turns.c.position],
-                set_={"before": before.row()},
-                where=turns.c.state == TurnState.READY,
-            )
-            .returning(turns.c.position)
-        )
+        kept = {"at": position, "tenant": claim.job.tenant_id, "look": before.row(), **held(claim)}
         with self._database.statement() as connection:
-            if connection.execute(statement).first() is None:
+            if connection.execute(_PREPARE_AGAIN, kept).first() is None:
                 raise ClaimLost(claim.job.id)
 
     def begin_sending(self, claim: Claim, position: int) -> None:
@@ -58,17 +74,7 @@ class Turns:
 
         Raises `ClaimLost` when the claim is gone or the turn is not `ready`. Then not a byte may leave.
         """
-        statement = (
-            update(turns)
-            .where(
-                turns.c.job_id == claim.job.id,
-                turns.c.position == position,
-                turns.c.state == TurnState.READY,
-                still_held(claim),
-            )
-            .values(state=TurnState.SENDING, epoch=claim.epoch, sent_at=func.now())
-        )
-        self._write(claim, statement)
+        self._write(claim, position, _BEGIN_SENDING)
 
     def finish(self, claim: Claim, position: int, report: TurnReport | None) -> Turn:
         """Close a turn whose outcome is known: from its stream (`report`) or by observation (`None`). Returns it.
@@ -76,42 +82,30 @@ class Turns:
         Raises `ClaimLost`.
         """
         said = None if report is None else asdict(report)
-        closed = self._sent(claim, position).values(state=TurnState.FINISHED, report=said, finished_at=_NOW)
         with self._database.statement() as connection:
-            row = connection.execute(closed.returning(turns)).mappings().first()
+            row = connection.execute(_FINISH, {"at": position, "said": said, **held(claim)}).mappings().first()
         if row is None:
             raise ClaimLost(claim.job.id)
         return _turn_from(row)
 
     def give_up(self, claim: Claim, position: int) -> None:
         """Close a turn whose outcome could not be found out. Raises `ClaimLost`."""
-        self._write(claim, self._sent(claim, position).values(state=TurnState.UNKNOWN, finished_at=_NOW))
+        self._write(claim, position, _GIVE_UP)
 
     def reopen(self, claim: Claim, position: int) -> None:
         """Make a turn that was proven not taken ready again. The proof is the caller's; see `jobs/steps/instruct.py`.
 
         Raises `ClaimLost` when the claim is gone or the turn was not sent under this very epoch.
         """
-        statement = self._sent(claim, position).where(turns.c.epoch == claim.epoch)
-        self._write(claim, statement.values(state=TurnState.READY, epoch=None, sent_at=None))
+        self._write(claim, position, _REOPEN)
 
     def observe(self, claim: Claim, position: int, seen: Snapshot) -> None:
         """Count one look at the session after the stream ended or broke, and keep what it saw. Raises `ClaimLost`."""
-        statement = self._sent(claim, position, TurnState.SENDING, TurnState.FINISHED)
-        self._write(claim, statement.values(observations=turns.c.observations + 1, last_seen=seen.row()))
+        self._write(claim, position, _OBSERVE, look=seen.row())
 
-    @staticmethod
-    def _sent(claim: Claim, position: int, *states: TurnState) -> Update:
-        return update(turns).where(
-            turns.c.job_id == claim.job.id,
-            turns.c.position == position,
-            turns.c.state.in_(states or (TurnState.SENDING,)),
-            still_held(claim),
-        )
-
-    def _write(self, claim: Claim, statement: Update) -> None:
+    def _write(self, claim: Claim, position: int, statement: Update, **values: Any) -> None:
         with self._database.statement() as connection:
-            if connection.execute(statement).rowcount != 1:
+            if connection.execute(statement, {"at": position, **values, **held(claim)}).rowcount != 1:
                 raise ClaimLost(claim.job.id)
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from typing import Final
+
+from sqlalchemy import ARRAY, Integer, bindparam, func, update
 
 from reelqueue.domain.claims import Claim, ClaimLost
 from reelqueue.store.engine import Database
-from reelqueue.store.fence import still_held
+from reelqueue.store.fence import HELD, HELD_JOB, held
 from reelqueue.store.tables import job_inputs
+
+_I = job_inputs.c
+_MARK: Final = (
+    update(job_inputs)
+    .where(
+        _I.job_id == HELD_JOB,
+        _I.tenant_id == bindparam("tenant"),
+        _I.position == func.any(bindparam("positions", type_=ARRAY(Integer))),
+        HELD,
+    )
+    .values(state=bindparam("now"))
+)
 
 
 class Uploads:
@@ -25,16 +39,7 @@ class Uploads:
         self._mark(claim, positions, "sent")
 
     def _mark(self, claim: Claim, positions: tuple[int, ...], state: str) -> None:
-        statement = (
-            update(job_inputs)
-            .where(
-                job_inputs.c.job_id == claim.job.id,
-                job_inputs.c.tenant_id == claim.job.tenant_id,
-                job_inputs.c.position.in_(positions),
-                still_held(claim),
-            )
-            .values(state=state)
-        )
+        marked = {"tenant": claim.job.tenant_id, "positions": list(positions), "now": state, **held(claim)}
         with self._database.statement() as connection:
-            if connection.execute(statement).rowcount != len(positions):
+            if connection.execute(_MARK, marked).rowcount != len(positions):
                 raise ClaimLost(claim.job.id)

@@ -12,7 +12,7 @@ from reelqueue.domain.intake import JobFilter
 from reelqueue.domain.jobs import Status, WaitingReason
 from reelqueue.kit.ids import new_id
 from reelqueue.store.jobs import Jobs
-from reelqueue.store.room import room_of
+from reelqueue.store.room import ROOM
 from reelqueue.store.rows import WORKER_LOST
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import jobs, projects, tenants, upstream_tokens, workers
@@ -146,7 +146,7 @@ def test_without_any_token_the_job_is_taken_up_and_says_so_itself(board, shown, 
 def test_a_list_asks_for_the_room_once_however_long_it_is(board, database, tenant):
     for _ in range(50):
         board.job(tenant)
-    statement = select(jobs.c.id, room_of(tenant)).where(jobs.c.tenant_id == tenant)
+    statement = select(jobs.c.id, ROOM.bindparams(room_of=tenant)).where(jobs.c.tenant_id == tenant)
     written = statement.compile(dialect=database.engine.dialect, compile_kwargs={"literal_binds": True})
     with database.statement() as connection:
         plan = connection.execute(text(f"EXPLAIN (ANALYZE, COSTS off, TIMING off) {written}")).scalars().all()
