@@ -26,10 +26,12 @@ os.execv(sys.argv[1], sys.argv[1:])
 class Listening:
     """The command, what it has written so far, and a keyboard if it has one."""
 
-    def __init__(self, words: Sequence[str], environment: dict[str, str], *, terminal: bool) -> None:
-        self._terminal = terminal
-        argv = [sys.executable, "-m", "reelqueue", "listen", *words]
-        environment = {**environment, "TERM": "xterm", "COLUMNS": "200"}
+    def __init__(
+        self, words: Sequence[str], environment: dict[str, str], *, terminal: bool, module: str = "reelqueue"
+    ) -> None:
+        argv = [sys.executable, "-m", module, "listen", *words]
+        path = os.pathsep.join(sys.path)
+        environment = {**environment, "TERM": "xterm", "COLUMNS": "200", "PYTHONPATH": path}
         if terminal:
             self._ours, theirs = pty.openpty()
             # In a session of its own, so that the terminal is its terminal.

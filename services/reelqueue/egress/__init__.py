@@ -13,7 +13,9 @@ What is promised:
   answer and its body are capped while they arrive. HTTP/1.1 only, no cookies, no proxies, no settings from the
   environment, no compressed answers.
 - The caller of our API learns `destination_not_allowed` or `source_unreachable`, always in the same words. The stage
-  and the cause are for the operator and stand on the exception.
+  and the cause are for the operator and stand on the exception. A name that leads to a forbidden address and one that
+  does not exist look alike (`NoSuchName`), and no forbidden address is dialled, so nobody learns which names and
+  ports there are in our network.
 
 What is not:
 
@@ -26,7 +28,7 @@ What is not:
 
 from reelqueue.egress.answers import EgressResponse
 from reelqueue.egress.client import EgressClient, FetchedFile, Sink, tls_context
-from reelqueue.egress.errors import DestinationForbidden, EgressFailed, Stage
+from reelqueue.egress.errors import DestinationForbidden, EgressFailed, NoSuchName, Stage
 from reelqueue.egress.policy import EgressPolicy, parse_networks
 from reelqueue.egress.posting import Posting
 from reelqueue.egress.resolver import Resolver, SystemResolver
@@ -39,6 +41,7 @@ __all__ = [
     "EgressPolicy",
     "EgressResponse",
     "FetchedFile",
+    "NoSuchName",
     "Posting",
     "Resolver",
     "Sink",

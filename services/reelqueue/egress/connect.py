@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from reelqueue.egress.addresses import Address
 from reelqueue.egress.destination import Destination
-from reelqueue.egress.errors import LookupFailed, NameNotFound
+from reelqueue.egress.errors import LookupFailed, NameNotFound, NoSuchName
 from reelqueue.egress.policy import EgressPolicy
 from reelqueue.egress.progress import Progress
 from reelqueue.egress.resolver import RESOLVE_DEADLINE_S, Resolver
@@ -98,7 +98,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         try:
             addresses = checked_addresses(self._destination, self._policy, resolver=self._resolver, progress=progress)
         except NameNotFound as error:
-            raise progress.failed("no such name") from error
+            raise NoSuchName from error
         progress.stage = "connect"
         cause: str | OSError = "no address"
         for address in addresses[:MAX_DIALS]:

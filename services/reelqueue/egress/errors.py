@@ -41,6 +41,16 @@ class EgressFailed(SourceUnreachable):
         self.bytes_sent = bytes_sent
 
 
+class NoSuchName(EgressFailed):
+    """The name has no address, at `resolve`. Where a tenant reads along, word it as `DestinationForbidden`.
+
+    Else the two together would tell which names exist in our network.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("resolve", "no such name")
+
+
 class NameNotFound(Exception):
     """The name has no address. Asking again soon will not help."""
 

@@ -215,7 +215,7 @@ class UrlInvalid(CallerError):
 
 
 class DestinationNotAllowed(CallerError):
-    """This address may not be called from here."""
+    """This address does not exist, or may not be called from here."""
 
     code = "destination_not_allowed"
     status = 422

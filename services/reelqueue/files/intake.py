@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
-from reelqueue.egress import EgressFailed, FetchedFile, Sink
+from reelqueue.egress import DestinationForbidden, EgressFailed, FetchedFile, NoSuchName, Sink
 from reelqueue.errors import FileTooLarge
 from reelqueue.files.formats import TAKEN, extension_of_media_type
 from reelqueue.files.limits import FileLimits
@@ -55,6 +55,9 @@ class InputFetcher:
         spooled = arriving(self._spool, self._limits)
         try:
             fetched = self._egress.fetch(url, spooled, max_bytes=limit, deadline_s=self._deadline_s)
+        except NoSuchName as failed:
+            spooled.discard()
+            raise DestinationForbidden("no such name") from failed
         except EgressFailed as failed:
             spooled.discard()
             if failed.stage == "too_large":

@@ -15,9 +15,11 @@ from fakes.feed_gateway import KEY, FeedGateway, Trouble
 from fakes.listening import ENDS_S, Listening
 from fakes.live_stack import plain_environment
 from fakes.receivers import Reply, WebhookReceiver
+from fakes.windows import CLOSED
 from fixtures.eventually import Eventually
 
 Listen = Callable[..., Listening]
+WINDOWS = "fakes.windows"
 
 
 @pytest.fixture
@@ -25,12 +27,20 @@ def listen(gateway: FeedGateway, receiver: WebhookReceiver, config, eventually: 
     """Start the command; returns once it follows."""
     made: list[Listening] = []
 
-    def start(*words: str, terminal: bool = False, follows: bool = True, key: str = KEY, url: str = "") -> Listening:
+    def start(
+        *words: str,
+        terminal: bool = False,
+        follows: bool = True,
+        key: str = KEY,
+        url: str = "",
+        module: str = "reelqueue",
+    ) -> Listening:
         ours = {"REELQUEUE_URL": url or gateway.url, "REELQUEUE_API_KEY": key, "XDG_CONFIG_HOME": str(config.parent)}
         one = Listening(
             ["--forward-to", receiver.url.replace("127.0.0.1", "localhost"), *words],
             {**plain_environment(), **ours},
             terminal=terminal,
+            module=module,
         )
         made.append(one)
         if follows:
@@ -113,6 +123,28 @@ def test_it_ends_at_once_and_leaves_the_terminal_in_order_even_while_a_receiver_
     assert one.echoes()
     assert "Traceback" not in one.text
     assert one.text.endswith("Ended. 0 sent. To go on from here: --from 1\n")
+
+
+def test_on_windows_it_reads_the_console_and_ends_with_it(gateway, receiver, listen, eventually):
+    one = listen(terminal=True, module=WINDOWS)
+    eventually(lambda: "r sends the last one again" in one.text)
+    gateway.add("job.succeeded", job="job_7")
+    eventually(lambda: "204" in one.text)
+    one.press("r\n")
+    eventually(lambda: "again\n" in one.text)
+    assert len(receiver.hooks()) == 2
+    assert one.end(CLOSED) == 0
+    assert one.text.endswith("Ended. 1 sent. To go on from here: --from 2\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_on_windows_it_runs_without_a_console_too(gateway, receiver, listen, eventually, number):
+    one = listen(module=WINDOWS)
+    gateway.add("job.succeeded", job="job_7")
+    eventually(receiver.hooks)
+    eventually(lambda: len(one.rows) == 2)
+    assert one.end(number) == 0
+    assert one.rows[-1] == {"sent": 1, "failed": 0, "next": 2}
 
 
 def test_it_begins_where_it_is_told_with_what_it_is_told(gateway, receiver, listen, eventually):

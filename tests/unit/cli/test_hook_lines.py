@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
+from rich.console import Console
 
-from reelqueue.cli.hooks.lines import line_of
+from reelqueue.cli.hooks.follow import Following, _welcome
+from reelqueue.cli.hooks.lines import Lines, line_of
 from reelqueue.cli.hooks.sending import STAGE_WORDS, Message, words_of
 from reelqueue.webhooks.sender import DeliveryOutcome, ErrorClass
 
@@ -53,3 +56,14 @@ def test_every_stage_at_which_a_try_can_end_has_its_words():
     stages = {name for part in get_args(ErrorClass) for name in (get_args(part) or (part,))}
     assert set(STAGE_WORDS) == stages - {"status"}
     assert words_of(outcome(error_class="tls", status=None)) == STAGE_WORDS["tls"]
+
+
+@pytest.mark.parametrize(
+    ("keyboard", "words"),
+    [(True, "r sends the last one again, q or Ctrl-C ends."), (False, "Keys are not read here. Ctrl-C ends.")],
+)
+def test_a_person_is_told_whether_keys_do_anything(keyboard: bool, words: str):
+    shown = Console(file=io.StringIO(), force_terminal=True, width=200)
+    wanted = Following(api_url="http://here", forward_to="http://there", types=(), begin=None)
+    _welcome(Lines(shown), wanted, after=0, secret="whsec_x", kept="a file", keyboard=keyboard)
+    assert words in shown.file.getvalue()

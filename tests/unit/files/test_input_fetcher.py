@@ -10,7 +10,7 @@ import pytest
 from fakes import media
 from fakes.workshops import workshop
 from reelqueue.domain.repairs import Repair
-from reelqueue.egress import EgressFailed, FetchedFile, Sink
+from reelqueue.egress import DestinationForbidden, EgressFailed, FetchedFile, NoSuchName, Sink
 from reelqueue.errors import (
     DestinationNotAllowed,
     FileContentMismatch,
@@ -136,6 +136,12 @@ def test_a_file_over_the_limit(fetch: Fetch):
 def test_an_address_that_does_not_answer(failure: EgressFailed, fetch: Fetch):
     with pytest.raises(SourceUnreachable):
         fetch("https://h/x.png", Answer(failure=failure))
+
+
+def test_a_name_that_does_not_exist_reads_like_one_that_may_not_be_called(fetch: Fetch):
+    with pytest.raises(DestinationNotAllowed) as refused:
+        fetch("https://h/x.png", Answer(failure=NoSuchName()))
+    assert str(refused.value) == str(DestinationForbidden("an address of the name is not public"))
 
 
 @pytest.mark.parametrize("failure", [DestinationNotAllowed(), KeyboardInterrupt(), RuntimeError("a bug")])

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from reelqueue.cli.client import ApiClient
 from reelqueue.cli.hooks.feed import Feed
@@ -14,6 +15,9 @@ from reelqueue.cli.hooks.lines import Lines
 from reelqueue.cli.hooks.listen import Listener, key_handler
 from reelqueue.cli.hooks.secret import local_secret
 from reelqueue.cli.hooks.sending import forwarder_to
+
+_ENDING: Final = ("SIGTERM", "SIGHUP", "SIGBREAK")
+"""Windows has no SIGHUP; a closed console is a SIGBREAK there, which nobody else has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ def _welcome(lines: Lines, wanted: Following, *, after: int, secret: str, kept: 
         f"To       {wanted.forward_to}\n"
         f"Signed   {secret}\n"
         f"         kept in {kept}; verify with it as with an endpoint's secret\n"
-        + ("r sends the last one again, q or Ctrl-C ends.\n" if keyboard else "Ctrl-C ends.\n"),
+        + ("r sends the last one again, q or Ctrl-C ends.\n" if keyboard else "Keys are not read here. Ctrl-C ends.\n"),
         # A pipe often ends in a log, so the secret stays out of it.
         listening=wanted.api_url,
         types=list(wanted.types),
@@ -71,8 +75,9 @@ def _farewell(lines: Lines, listener: Listener) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that the terminal is put back in order."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """What asks a process to end ends the block as Ctrl-C does, so that the terminal is put back in order."""
+    there = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in there}
     try:
         yield
     finally:
