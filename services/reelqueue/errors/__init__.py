@@ -41,7 +41,8 @@
     │   ├── UpstreamUnavailable          408, 425, 5xx, transport: repeat reads only
     │   ├── RateLimited                  429
     │   │   └── UpstreamThrottled          ours, before anything is sent: the token's rate is used up
-    │   │       └── TokenCooling             it cools, and is left alone
+    │   │       ├── TokenCooling             it cools, and is left alone
+    │   │       └── TokenBlocked             somebody blocked it
     │   ├── TokenRejected                1001, 1010, 1011, 401
     │   ├── UpstreamForbidden            403
     │   ├── SessionNotFound              1002, 404 where a session is named
@@ -161,6 +162,7 @@ from reelqueue.errors.upstream import (
     RenderUnknown,
     ResultUnusable,
     SessionNotFound,
+    TokenBlocked,
     TokenCooling,
     TokenRejected,
     TurnFailed,
@@ -238,6 +240,7 @@ __all__ = [
     "StateConflict",
     "StorageFull",
     "TenantSuspended",
+    "TokenBlocked",
     "TokenCooling",
     "TokenRefused",
     "TokenRejected",

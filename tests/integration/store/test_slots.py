@@ -106,7 +106,7 @@ def test_a_tenants_own_tokens_come_first_and_nobody_elses_are_touched(board, dis
     [
         {"health": "invalid"},
         {"health": "exhausted"},
-        {"health": "blocked"},
+        {"blocked_at": func.now(), "blocked_by": "operator"},
         {"health": "cooling", "cooling_until": func.now() + timedelta(seconds=60)},
         {"removed_at": func.now()},
     ],
