@@ -206,6 +206,7 @@ def next_turn(connection: Connection, tenants: int) -> list[str]:
     return list(connection.execute(_TURN, {"tenants": tenants}).scalars())
 
 
-def admit_of(connection: Connection, turn: list[str], *, each: int, most: int) -> list[str]:
+def admit_of(connection: Connection, turn: list[str], *, each: int, most: int, drain_s: float) -> list[str]:
     """Admit up to `each` jobs of each of these tenants, onto tokens with room."""
-    return list(connection.execute(_ADMIT, {"turn": turn, "each": each, "most": most}).scalars())
+    asked = {"turn": turn, "each": each, "most": most, "drain_s": drain_s}
+    return list(connection.execute(_ADMIT, asked).scalars())

@@ -15,7 +15,7 @@ from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database
-from reelqueue.store.placement import DRAINING, SET_ASIDE, TURNS_FREE, USABLE
+from reelqueue.store.placement import DRAIN_S, DRAINING, SET_ASIDE, TURNS_FREE, USABLE
 from reelqueue.store.refresh_lock import WAIT_S, RefreshLock
 from reelqueue.store.tables import tenants, upstream_tokens
 from reelqueue.store.tables.metadata import Moment
@@ -62,8 +62,12 @@ class UpstreamTokens:
     project names; ids that came from a request never reach them.
     """
 
-    def __init__(self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S, drain_s: float = DRAIN_S
+    ) -> None:
+        """`drain_s`: a token that expires sooner than that is picked only as the last resort."""
         self._database = database
+        self._drain_s = drain_s
         self._sealer = sealer
         self._refreshes = RefreshLock(database, wait_s=refresh_wait_s)
         self._pauses = TokenPauses(database)
@@ -135,7 +139,7 @@ class UpstreamTokens:
         (contract §14 row 11).
         """
         with self._database.statement() as connection:
-            row = connection.execute(_PICK, {"tenant_id": tenant_id}).mappings().first()
+            row = connection.execute(_PICK, {"tenant_id": tenant_id, "drain_s": self._drain_s}).mappings().first()
         return None if row is None else token_from(row)
 
     def single_tenant(self) -> bool:
