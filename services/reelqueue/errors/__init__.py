@@ -26,9 +26,10 @@
     │   ├── UrlInvalid                 422  malformed, or of a kind that is not called
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
-    │   ├── StateConflict              409  the job is past that point
+    │   ├── StateConflict              409  the resource is not in a state for that
     │   ├── HeaderNotAllowed           422  one of its webhooks' own headers
     │   ├── TooManyEndpoints           409
+    │   ├── TooManySecrets             409
     │   ├── EndpointNotListening       409  its endpoint is disabled or deleted
     │   ├── ReplayTooLarge             422  too many events at once
     │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
@@ -125,6 +126,7 @@ from reelqueue.errors.caller import (
     TenantSuspended,
     TokenRefused,
     TooManyEndpoints,
+    TooManySecrets,
     UrlInvalid,
     ValidationFailed,
 )
@@ -245,6 +247,7 @@ __all__ = [
     "TokenRefused",
     "TokenRejected",
     "TooManyEndpoints",
+    "TooManySecrets",
     "TurnFailed",
     "TurnInterrupted",
     "UpstreamError",
