@@ -158,6 +158,12 @@ class Settings(BaseSettings):
         ge=0,
         description="What a turn is expected to cost, for budgets, while none of the tenant's has been settled.",
     )
+    token_drain_s: float = Field(
+        21_600.0,
+        ge=0,
+        le=31_536_000,
+        description="A token that expires sooner than this gets new projects only if no other will do, in seconds.",
+    )
     egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (), description="Networks that may be called though they are not public, comma separated. For development."
     )

@@ -65,6 +65,14 @@ def test_what_an_operator_makes_lets_a_new_tenant_begin(stack: LiveStack, twin: 
     changed = made("token", "set", token["id"], "--label", "main", "--max-renders", "2")
     assert changed == {**token, "label": "main", "max_renders": 2}
     assert {**made("token", "check", token["id"]), "balance_as_of": None} == {**changed, "balance_as_of": None}
+    blocked = made("token", "block", token["id"], "--why", "looks stolen")
+    assert (blocked["health"], blocked["blocked_by"], blocked["blocked_why"]) == ("blocked", "operator", "looks stolen")
+    assert made("token", "unblock", token["id"]) == changed
+    scoped = made("token", "set", token["id"], "--scopes", "read,write,upload,render")
+    assert scoped == {**changed, "scopes": "read,write,upload,render"}
+    assert made("token", "set", token["id"], "--scopes", "") == changed
+    unknown = run(["token", "set", token["id"], "--scopes", "renders"], stack.environment())
+    assert unknown.returncode == 2
     refused = run(["token", "add", "--json"], {**stack.environment(), "NEMO_TOKEN": "nmv_usr_never"})
     assert refused.returncode != 0
     assert "nmv_usr_never" not in refused.stdout + refused.stderr

@@ -21,12 +21,20 @@ from reelqueue.domain.jobs import Billing, EventType, Job, JobInput, Status
 from reelqueue.domain.outputs import Output, Result
 from reelqueue.domain.pace import Pace, cooling_s
 from reelqueue.domain.sessions import Project, ProjectState, Render, RenderState
-from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
+from reelqueue.domain.tokens import (
+    BLOCKED_AGAIN_S,
+    MOST_REFUSALS,
+    BlockedBy,
+    TokenHealth,
+    TokenKind,
+    TokenScope,
+    UpstreamToken,
+)
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import AnonymousToken, Credential, NemoSession, TurnReport
 from reelqueue.domain.versions import NewVersion
 from reelqueue.domain.workers import Heartbeat
-from reelqueue.errors import ReelqueueError, SessionNotFound
+from reelqueue.errors import ReelqueueError, SessionNotFound, TokenBlocked
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TENANT = "ten_00000000000000000000000001"
@@ -226,6 +234,8 @@ class MemoryTurns:
         )
 
     def begin_sending(self, claim: Claim, position: int) -> None:
+        if any(token.blocked_at is not None for token in self._world.tokens.values()):
+            raise TokenBlocked(retry_after=BLOCKED_AGAIN_S)
         self._change(claim, position, {TurnState.READY}, state=TurnState.SENDING, sent_at=self._world.clock.now())
         self._world.log.append("begin_sending")
 
@@ -388,11 +398,28 @@ class MemoryTokens:
         self.marks: list[tuple[TokenHealth, int, float | None]] = []
 
     def pick(self, tenant_id: str) -> UpstreamToken | None:
-        usable = (t for t in self._world.tokens.values() if t.health is TokenHealth.OK)
+        usable = (t for t in self._world.tokens.values() if t.health is TokenHealth.OK and t.blocked_at is None)
         return next(usable, None)
 
     def spent(self, tenant_id: str) -> UpstreamToken | None:
         return next((t for t in self._world.tokens.values() if t.health is TokenHealth.EXHAUSTED), None)
+
+    def any_set_aside(self, tenant_id: str) -> bool:
+        return any(t.blocked_at is not None for t in self._world.tokens.values())
+
+    def forbidden(self, token_id: str, scope: TokenScope, *, generation: int) -> bool:
+        token = self._world.tokens[token_id]
+        refused = (*token.refused, scope.value)
+        enough = refused.count(scope.value) >= MOST_REFUSALS
+        if enough:
+            token = replace(token, blocked_at=self._world.clock.now(), blocked_by=BlockedBy.REFUSALS)
+        self._world.tokens[token_id] = replace(token, refused=refused)
+        return enough
+
+    def allowed(self, token_id: str, scope: TokenScope, *, generation: int) -> bool:
+        token = self._world.tokens[token_id]
+        self._world.tokens[token_id] = replace(token, refused=tuple(s for s in token.refused if s != scope.value))
+        return scope.value in token.refused
 
     def single_tenant(self) -> bool:
         return self._world.tenants <= 1

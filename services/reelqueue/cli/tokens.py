@@ -9,7 +9,7 @@ import typer
 from reelqueue.cli.offline import AsJson, open_services, show
 
 if TYPE_CHECKING:
-    from reelqueue.domain.tokens import TokenInUse, TokenWish
+    from reelqueue.domain.tokens import TokenInUse, TokenScope, TokenWish
     from reelqueue.wiring.services import Services
 
 MOST_LISTED = 1000
@@ -21,6 +21,10 @@ Plan = Annotated[str | None, typer.Option(help="What you call the account's plan
 PerMinute = Annotated[int | None, typer.Option(min=1, help="Requests a minute that the account allows.")]
 Burst = Annotated[int | None, typer.Option(min=1, help="Requests that may leave at once.")]
 MaxTurns = Annotated[int | None, typer.Option(min=0, help="Turns at a time; 0 places nothing.")]
+Scopes = Annotated[
+    str | None,
+    typer.Option(help="What it may do, comma separated: read, write, upload, render or *. A hint for placing jobs."),
+]
 MaxRenders = Annotated[int | None, typer.Option(min=0, help="Exports at a time.")]
 
 
@@ -32,6 +36,8 @@ def register(app: typer.Typer) -> None:
     token.command("list")(list_tokens)
     token.command("show")(show_token)
     token.command("set")(set_token)
+    token.command("block")(block_token)
+    token.command("unblock")(unblock_token)
     token.command("remove")(remove_token)
     token.command("check")(check_token)
 
@@ -44,6 +50,7 @@ def add_token(
     burst: Burst = None,
     max_turns: MaxTurns = None,
     max_renders: MaxRenders = None,
+    scopes: Scopes = None,
     plan: Plan = None,
     check: Annotated[bool, typer.Option(help="Ask NemoVideo for its balance first; refuse what it rejects.")] = True,
     as_json: AsJson = False,
@@ -57,6 +64,7 @@ def add_token(
         burst=burst,
         max_turns=max_turns,
         max_renders=max_renders,
+        scopes=_scopes(scopes),
     )
     with open_services() as services:
         owner = None if tenant is None else services.tenants.find(tenant).id
@@ -88,6 +96,7 @@ def set_token(
     burst: Burst = None,
     max_turns: MaxTurns = None,
     max_renders: MaxRenders = None,
+    scopes: Scopes = None,
     plan: Plan = None,
     rotate: Annotated[bool, typer.Option(help="Read a fresh secret of the same account too, as `add` does.")] = False,
     as_json: AsJson = False,
@@ -101,10 +110,26 @@ def set_token(
         burst=burst,
         max_turns=max_turns,
         max_renders=max_renders,
+        scopes=_scopes(scopes),
     )
     with open_services() as services:
         owner = services.token_records.owner_of(token_id)
         _show(services, services.token_keeping.change(owner, token_id, wish, secret), as_json=as_json)
+
+
+def block_token(
+    token_id: TokenId,
+    *,
+    why: Annotated[str | None, typer.Option(help="For people. Of a tenant's token the tenant reads it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let nothing new begin on a token. Its projects' jobs wait; turns and exports that run go on to their end."""
+    _change_block(token_id, on=True, why=why, as_json=as_json)
+
+
+def unblock_token(token_id: TokenId, *, as_json: AsJson = False) -> None:
+    """Take a block back, whoever set it. Jobs that wait for the token go on."""
+    _change_block(token_id, on=False, why=None, as_json=as_json)
 
 
 def remove_token(token_id: TokenId) -> None:
@@ -121,6 +146,27 @@ def check_token(token_id: TokenId, *, as_json: AsJson = False) -> None:
         health = known.token.health_at(services.clock.now())
     if health != "ok":
         raise typer.Exit(1)
+
+
+def _change_block(token_id: str, *, on: bool, why: str | None, as_json: bool) -> None:
+    from reelqueue.domain.tokens import Block, BlockedBy  # noqa: PLC0415
+
+    wish = _wish(block=Block(on=on, by=BlockedBy.OPERATOR, why=why))
+    with open_services() as services:
+        owner = services.token_records.owner_of(token_id)
+        _show(services, services.token_keeping.change(owner, token_id, wish), as_json=as_json)
+
+
+def _scopes(told: str | None) -> tuple[TokenScope, ...] | None:
+    from reelqueue.domain.tokens import TokenScope  # noqa: PLC0415
+
+    if told is None:
+        return None
+    words = dict.fromkeys(word.strip() for word in told.split(",") if word.strip())
+    known = [scope.value for scope in TokenScope]
+    if unknown := sorted(set(words) - set(known)):
+        raise typer.BadParameter(f"no such scope: {', '.join(unknown)}", param_hint="--scopes")
+    return tuple(TokenScope(word) for word in words)
 
 
 def _secret() -> str:
@@ -147,11 +193,14 @@ def _show(services: Services, known: TokenInUse, *, as_json: bool) -> None:
 
 def _flat(document: dict[str, Any]) -> dict[str, Any]:
     """One line a fact, without what only the API needs."""
-    balance, in_use = document["balance"], document["in_use"]
+    balance, in_use, blocked = document["balance"], document["in_use"], document["blocked"] or {}
     return {
         "id": document["id"],
         "label": document["label"],
         "health": document["health"],
+        "blocked_since": blocked.get("since"),
+        "blocked_by": blocked.get("by"),
+        "blocked_why": blocked.get("why"),
         "cooling_until": document["cooling_until"],
         **document["limits"],
         "turns_in_use": in_use["turns"],
@@ -159,6 +208,8 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
         "available": balance["available"],
         "frozen": balance["frozen"],
         "balance_as_of": balance["as_of"],
+        "scopes": ",".join(document["scopes"]) or None,
+        "refused_scopes": ",".join(document["refused_scopes"]) or None,
         "plan": document["plan"],
         "expires_at": document["expires_at"],
         "created_at": document["created_at"],

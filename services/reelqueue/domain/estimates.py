@@ -54,12 +54,12 @@ class Estimates:
     """Figures for a job of one size. Seconds; credits are those of one turn. `None`: too few jobs to say.
 
     `samples` counts the jobs behind the times at work, `basis` says whose they were. `wait` is from being accepted to
-    being admitted, `work` from there to the end.
+    being admitted, `work` from there to the end. What a turn is likely to cost is not among them: budgets reserve by it
+    (`store/budgets.py`).
     """
 
     samples: int = 0
     basis: Basis = "none"
-    credits_likely: float | None = None
     credits_most: float | None = None
     work_p10_s: float | None = None
     work_p50_s: float | None = None
@@ -121,5 +121,5 @@ def _with_credits(found: Estimates, own: Sequence[Sample], everybody: Sequence[S
     for samples in (own, everybody):
         known = [one.credits for one in samples if one.credits is not None]
         if len(known) >= ENOUGH_TO_SAY:
-            return replace(found, credits_likely=quantile(known, 0.5), credits_most=max(known))
+            return replace(found, credits_most=max(known))
     return found

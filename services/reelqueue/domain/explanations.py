@@ -28,6 +28,8 @@ CHANGES: Final[Mapping[str, str]] = MappingProxyType(
         "raise_max_running": "Have `max_running` raised by whoever runs this service.",
         "end_another": "Cancel a job that is before it, or wait until one has ended.",
         "resume": "Ask whoever runs this service to let your jobs go on.",
+        "unblock_token": "Unblock your token with `PATCH /v1/upstream-tokens/{id}`, or have a shared one unblocked by"
+        " whoever runs this service.",
         "add_token": "Add a NemoVideo token of your own.",
         "top_up": "Get more NemoVideo credits; the job goes on by itself.",
         "answer": "Answer the question.",
@@ -49,6 +51,9 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
         ),
         "token_rate": Explanation("The token's requests of this minute are used up.", _WAIT),
         TOKEN_COOLING: Explanation("NemoVideo asked us to let the token rest.", _WAIT),
+        "token_blocked": Explanation(
+            "The NemoVideo token that it has to use is blocked.", ("unblock_token", "add_token"), up_to_a_person=True
+        ),
         "upstream_rate_limited": Explanation("NemoVideo asked us to come back later.", _WAIT),
         "upstream_unavailable": Explanation("NemoVideo does not answer.", _WAIT),
         "upstream_degraded": Explanation("NemoVideo fails for everybody here; one job at a time tries it.", _WAIT),

@@ -156,6 +156,8 @@ class WaitingReason(enum.StrEnum):
     """The upstream token is used as fast as it may be; the next call is made at `until`."""
     TOKEN_COOLING = "token_cooling"  # noqa: S105 - nor this
     """NemoVideo asked for a pause of the token, which ends before `until`."""
+    TOKEN_BLOCKED = "token_blocked"  # noqa: S105 - nor this
+    """The only upstream token that could carry it is blocked; looked at again at `until`."""
     UPSTREAM_DEGRADED = "upstream_degraded"
     """NemoVideo is down, for every job or by an operator's hand. Costs no attempt; tried again at `until`."""
     RENDER = "render"

@@ -18,7 +18,7 @@ class Quote:
     """Credits of the whole job, moments of its start and end. `None`: too few jobs to say."""
 
     turns: int
-    credits_likely: float | None
+    credits_likely: float
     credits_most: float | None
     wait_p50_s: float | None
     wait_p90_s: float | None
@@ -36,21 +36,25 @@ def quote(
     policies: Policies,
     estimates: Estimates,
     *,
+    turn_costs: float,
     now: datetime,
     start_by: datetime | None,
     finish_by: datetime | None,
 ) -> Quote:
-    """The quote of a job with this many instructions. At most, each of them is followed by what its policies add."""
+    """The quote of a job with this many instructions. At most, each of them is followed by what its policies add.
+
+    `turn_costs` is what a budget would reserve for each. The most is never said to be less than that.
+    """
     follow_ups = (policies.on_question == "answer") + (policies.post_production == "strip")
-    likely, most = estimates.credits_likely, estimates.credits_most
+    most = estimates.credits_most
     waits = (estimates.wait_p50_s, estimates.wait_p90_s)
     finishes = _ends(now, waits, (estimates.work_p50_s, estimates.work_p90_s))
     starts = _ends(now, waits, (0.0, 0.0))
     fastest = None if estimates.least_s is None else now + timedelta(seconds=estimates.least_s)
     return Quote(
         turns=turns,
-        credits_likely=None if likely is None else likely * turns,
-        credits_most=None if most is None else most * turns * (1 + follow_ups),
+        credits_likely=turn_costs * turns,
+        credits_most=None if most is None else max(most, turn_costs) * turns * (1 + follow_ups),
         wait_p50_s=waits[0],
         wait_p90_s=waits[1],
         finish_p50=finishes[0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from reelqueue.domain.tokens import TokenHealth, TokenInUse
+from reelqueue.domain.tokens import TokenHealth, TokenInUse, UpstreamToken
 from reelqueue.kit.clock import rfc3339
 
 
@@ -18,6 +18,8 @@ def token_document(known: TokenInUse, now: datetime) -> dict[str, Any]:
         "object": "upstream_token",
         "label": token.label,
         "health": health.value,
+        "state": "active" if token.blocked_at is None else "blocked",
+        "blocked": _blocked(token),
         "cooling_until": _moment(token.cooling_until) if health is TokenHealth.COOLING else None,
         "limits": {
             "requests_per_minute": token.requests_per_minute,
@@ -31,11 +33,19 @@ def token_document(known: TokenInUse, now: datetime) -> dict[str, Any]:
             "frozen": token.frozen,
             "as_of": _moment(token.balance_at),
         },
+        "scopes": list(token.scopes),
+        "refused_scopes": sorted(set(token.refused)),
         "plan": token.plan,
         "expires_at": _moment(token.expires_at),
         "created_at": rfc3339(token.created_at),
         "links": {"self": f"/v1/upstream-tokens/{token.id}"},
     }
+
+
+def _blocked(token: UpstreamToken) -> dict[str, Any] | None:
+    if token.blocked_at is None or token.blocked_by is None:
+        return None
+    return {"since": rfc3339(token.blocked_at), "by": token.blocked_by.value, "why": token.blocked_why}
 
 
 def _moment(at: datetime | None) -> str | None:

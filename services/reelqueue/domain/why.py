@@ -30,6 +30,7 @@ class TokenFacts:
     """Of the kind that the job needs next: those for turns, or those for exports."""
     max_slots: int | None = None
     cooling_until: datetime | None = None
+    blocked: bool = False
     health: str = "ok"
     user_id: str | None = None
     """Whose account it is upstream; of one's own token only."""
@@ -141,12 +142,15 @@ def blocking(facts: Facts) -> str:
         return TENANT_PAUSED
     if facts.running >= facts.max_running:
         return WaitingReason.TENANT_CAP.value
-    token = facts.token
-    if token is not None and token.cooling_until is not None and token.cooling_until > facts.now:
+    return (None if facts.token is None else _of_token(facts.token, facts.now)) or reason.value
+
+
+def _of_token(token: TokenFacts, now: datetime) -> str | None:
+    if token.blocked:
+        return WaitingReason.TOKEN_BLOCKED.value
+    if token.cooling_until is not None and token.cooling_until > now:
         return TOKEN_COOLING
-    if token is not None and token.full:
-        return WaitingReason.TOKEN_ROOM.value
-    return reason.value
+    return WaitingReason.TOKEN_ROOM.value if token.full else None
 
 
 _ENDED: Final[Mapping[Status, str]] = MappingProxyType(

@@ -26,9 +26,10 @@
     │   ├── UrlInvalid                 422  malformed, or of a kind that is not called
     │   ├── DestinationNotAllowed      422  egress rule: a place we never call
     │   ├── SourceUnreachable          422  an input URL that does not answer
-    │   ├── StateConflict              409  the job is past that point
+    │   ├── StateConflict              409  the resource is not in a state for that
     │   ├── HeaderNotAllowed           422  one of its webhooks' own headers
     │   ├── TooManyEndpoints           409
+    │   ├── TooManySecrets             409
     │   ├── EndpointNotListening       409  its endpoint is disabled or deleted
     │   ├── ReplayTooLarge             422  too many events at once
     │   ├── QuotaExceeded              429  a quota of the tenant's, or the key's rate
@@ -41,7 +42,8 @@
     │   ├── UpstreamUnavailable          408, 425, 5xx, transport: repeat reads only
     │   ├── RateLimited                  429
     │   │   └── UpstreamThrottled          ours, before anything is sent: the token's rate is used up
-    │   │       └── TokenCooling             it cools, and is left alone
+    │   │       ├── TokenCooling             it cools, and is left alone
+    │   │       └── TokenBlocked             somebody blocked it
     │   ├── TokenRejected                1001, 1010, 1011, 401
     │   ├── UpstreamForbidden            403
     │   ├── SessionNotFound              1002, 404 where a session is named
@@ -124,6 +126,7 @@ from reelqueue.errors.caller import (
     TenantSuspended,
     TokenRefused,
     TooManyEndpoints,
+    TooManySecrets,
     UrlInvalid,
     ValidationFailed,
 )
@@ -161,6 +164,7 @@ from reelqueue.errors.upstream import (
     RenderUnknown,
     ResultUnusable,
     SessionNotFound,
+    TokenBlocked,
     TokenCooling,
     TokenRejected,
     TurnFailed,
@@ -238,10 +242,12 @@ __all__ = [
     "StateConflict",
     "StorageFull",
     "TenantSuspended",
+    "TokenBlocked",
     "TokenCooling",
     "TokenRefused",
     "TokenRejected",
     "TooManyEndpoints",
+    "TooManySecrets",
     "TurnFailed",
     "TurnInterrupted",
     "UpstreamError",

@@ -232,11 +232,11 @@ class SourceUnreachable(CallerError):
 
 
 class StateConflict(CallerError):
-    """The job is past the point where that is possible."""
+    """What the request is about is not in a state in which that is possible."""
 
     code = "state_conflict"
     status = 409
-    fix = "Read the job to see where it stands."
+    fix = "Read the resource to see where it stands."
 
 
 class HeaderNotAllowed(CallerError):
@@ -245,6 +245,14 @@ class HeaderNotAllowed(CallerError):
     code = "header_not_allowed"
     status = 422
     fix = "See the headers of endpoints in the webhooks guide."
+
+
+class TooManySecrets(CallerError):
+    """As many replaced secrets as may sign beside the new one do so already; nothing was replaced."""
+
+    code = "too_many_secrets"
+    status = 409
+    fix = "Wait until one of them has expired, or replace them all at once with `keep_old_s: 0`."
 
 
 class TooManyEndpoints(CallerError):

@@ -51,6 +51,12 @@ class TokenCooling(UpstreamThrottled):
     code = "upstream_token_cooling"
 
 
+class TokenBlocked(UpstreamThrottled):
+    """The upstream token is blocked; nothing was sent."""
+
+    code = "upstream_token_blocked"
+
+
 class TokenRejected(UpstreamError):
     """NemoVideo does not accept the upstream token."""
 
@@ -65,6 +71,8 @@ class UpstreamForbidden(UpstreamError):
     code = "upstream_forbidden"
     blame = "caller"
     fix = "Use a NemoVideo token with the scopes read, write, upload and render."
+    scope: str | None = None
+    """What the call needs, where NemoVideo itself said no. `None`: that is not known to be about the token."""
 
 
 class SessionNotFound(UpstreamError):

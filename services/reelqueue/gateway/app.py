@@ -136,7 +136,7 @@ def build_gateway(services: GatewayServices) -> Gateway:
             cancels=services.jobs,
             shelf=shelf,
         ),
-        quoting=JobQuote(submission, services.history, services.clock),
+        quoting=JobQuote(submission, services.history, services.quotas, services.clock),
         retrying=JobRetry(intake=services.intake, assets=services.assets, past=services.past_jobs),
         accepting=Accepting(services.intake, threads),
         asset_keeping=AssetKeeping(assets=services.assets, shelf=shelf, fetcher=services.input_fetcher),

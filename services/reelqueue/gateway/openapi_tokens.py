@@ -30,9 +30,9 @@ GET_TOKEN: Final = operation(
     "Read a NemoVideo token", {200: answer("As it is now.", "UpstreamToken")}, problems=(404, 422), tag=_TAG
 )
 CHANGE_TOKEN: Final = operation(
-    "Change a NemoVideo token, or put a fresh secret in its place",
+    "Change a NemoVideo token, block it, or put a fresh secret in its place",
     {200: answer("As it is now.", "UpstreamToken")},
-    problems=(*_BODY_PROBLEMS, 404),
+    problems=(*_BODY_PROBLEMS, 404, 409),
     body=json_body("UpstreamTokenPatch"),
     tag=_TAG,
 )

@@ -163,6 +163,10 @@ class QuotaRows(Protocol):
         """With what is used of them. Raises NotFound."""
         ...
 
+    def turn_costs(self, tenant_id: str) -> float:
+        """What a job that is accepted now would reserve for each of its turns."""
+        ...
+
     def set(self, tenant_id: str, changes: Mapping[str, float | None], *, by: Actor) -> TenantQuotas:
         """Change those that are named; `None` lifts one. Raises NotFound, ValidationFailed."""
         ...

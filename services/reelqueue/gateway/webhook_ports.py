@@ -47,11 +47,11 @@ class SecretRows(Protocol):
     """What signs."""
 
     def rotate(self, tenant_id: str, endpoint_id: str, *, keep_old_s: int, by: Actor) -> str:
-        """A new secret for an endpoint. Raises NotFound, StateConflict."""
+        """A new secret for an endpoint. Raises NotFound, TooManySecrets."""
         ...
 
     def rotate_default(self, tenant_id: str, *, keep_old_s: int, by: Actor) -> str:
-        """A new secret for jobs' own URLs. Raises NotFound, StateConflict."""
+        """A new secret for jobs' own URLs. Raises NotFound, TooManySecrets."""
         ...
 
     def old_defaults(self, tenant_id: str) -> tuple[OldSecret, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from reelqueue.domain.jobs import WaitingReason
 from reelqueue.domain.pace import DEFAULT_COOLING_S
 from reelqueue.domain.verdicts import Fail, Retry, Snooze, Verdict
-from reelqueue.errors import RateLimited, ReelqueueError, TokenCooling, UpstreamThrottled
+from reelqueue.errors import RateLimited, ReelqueueError, TokenBlocked, TokenCooling, UpstreamThrottled
 
 
 def verdict_on(error: ReelqueueError) -> Verdict:
@@ -23,6 +23,8 @@ def verdict_on(error: ReelqueueError) -> Verdict:
 
 def _reason(error: RateLimited) -> WaitingReason:
     match error:
+        case TokenBlocked():
+            return WaitingReason.TOKEN_BLOCKED
         case TokenCooling():
             return WaitingReason.TOKEN_COOLING
         case UpstreamThrottled():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reelqueue.domain.sessions import Project
+from reelqueue.domain.tokens import TokenScope
 from reelqueue.domain.turns import Snapshot
 from reelqueue.domain.upstream import Balance
 from reelqueue.errors import RateLimited, TokenRejected, UpstreamError
@@ -29,7 +30,11 @@ class Observer:
         """
         session_id = known_session(project)
         balance = self._balance(project.token_id)
-        state = self._desk.using(project.token_id, lambda credential: self._upstream.state(credential, session_id))
+        state = self._desk.using(
+            project.token_id,
+            lambda credential: self._upstream.state(credential, session_id),
+            proves=TokenScope.READ,
+        )
         return Snapshot.of(state, balance)
 
     def _balance(self, token_id: str) -> Balance | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from reelqueue.domain.estimates import Size
 from reelqueue.domain.quotes import Quote, quote
@@ -34,12 +35,21 @@ class QuotedJob:
     figures: Quote
 
 
+class Prices(Protocol):
+    """`store.quotas.Quotas`, as far as it is asked here."""
+
+    def turn_costs(self, tenant_id: str) -> float:
+        """What accepting a job would reserve for each of its turns, if the tenant has a budget."""
+        ...
+
+
 class JobQuote:
     """Says what a job would come to. Writes no row and keeps no file. Blocks, for input URLs up to minutes."""
 
-    def __init__(self, submission: JobSubmission, history: HistoryStore, clock: Clock) -> None:
+    def __init__(self, submission: JobSubmission, history: HistoryStore, prices: Prices, clock: Clock) -> None:
         self._submission = submission
         self._history = history
+        self._prices = prices
         self._clock = clock
 
     def quote(self, tenant_id: str, draft: JobDraft, *, files: Sequence[ReceivedFile] = ()) -> QuotedJob:
@@ -61,6 +71,7 @@ class JobQuote:
             size.turns,
             draft.policies,
             self._history.of(tenant_id, size),
+            turn_costs=self._prices.turn_costs(tenant_id),
             now=self._clock.now(),
             start_by=draft.start_by,
             finish_by=draft.finish_by,

@@ -9,9 +9,17 @@ from reelqueue.domain.assets import Asset
 from reelqueue.domain.claims import Claim
 from reelqueue.domain.jobs import JobInput
 from reelqueue.domain.sessions import Project, ProjectState
-from reelqueue.domain.tokens import UpstreamToken
+from reelqueue.domain.tokens import TokenScope, UpstreamToken
 from reelqueue.domain.upstream import LocalFile, NemoSession, SessionState
-from reelqueue.errors import CreditsExhausted, NoUpstreamToken, SessionNotFound, TokenRejected, UpstreamError
+from reelqueue.errors import (
+    CreditsExhausted,
+    NoUpstreamToken,
+    SessionNotFound,
+    TokenBlocked,
+    TokenRejected,
+    UpstreamError,
+    UpstreamForbidden,
+)
 from reelqueue.jobs.ports import AssetStore, Blobs, ProjectStore, UploadStore, Upstream
 from reelqueue.jobs.token_desk import TokenDesk
 
@@ -103,8 +111,8 @@ class SessionKeeper:
             project = self._projects.begin(claim, token.id)
             try:
                 return self._projects.ready(project, self._session(claim, token))
-            except (TokenRejected, CreditsExhausted) as refusal:
-                token = self._instead(claim, refusal)
+            except (TokenRejected, CreditsExhausted, UpstreamForbidden) as refusal:
+                token = self._instead(claim, token, refusal)
                 claim = replace(claim, job=replace(claim.job, project_id=project.id))
         project = self._projects.begin(claim, token.id)
         return self._projects.ready(project, self._session(claim, token))
@@ -115,12 +123,15 @@ class SessionKeeper:
             token.id, lambda credential: self._upstream.create_session(credential, name=TASK_NAME, language=language)
         )
 
-    def _instead(self, claim: Claim, refusal: UpstreamError) -> UpstreamToken:
-        """Another token: the desk has set the refused one aside. Raises the refusal where there is none."""
+    def _instead(self, claim: Claim, refused: UpstreamToken, refusal: UpstreamError) -> UpstreamToken:
+        """Another token: the desk has noted what ails the refused one. Raises the refusal where there is none."""
         try:
-            return self._desk.for_new_project(claim.job.tenant_id)
-        except (NoUpstreamToken, CreditsExhausted):
+            token = self._desk.for_new_project(claim.job.tenant_id)
+        except (NoUpstreamToken, CreditsExhausted, TokenBlocked):
             raise refusal from None
+        if isinstance(refusal, UpstreamForbidden) and token.id == refused.id:
+            raise refusal
+        return token
 
     def _owned(self, claim: Claim, items: Sequence[JobInput]) -> dict[str | None, Asset]:
         ids = sorted({item.asset_id for item in items if item.asset_id is not None})
@@ -137,13 +148,17 @@ class SessionKeeper:
         if asset is None:
             urls = [item.url or ""]
             self._desk.using(
-                project.token_id, lambda credential: self._upstream.upload_urls(credential, session_id, urls)
+                project.token_id,
+                lambda credential: self._upstream.upload_urls(credential, session_id, urls),
+                proves=TokenScope.UPLOAD,
             )
         else:
             with self._blobs.fetch_to(asset.blob_key) as path:
                 files = [LocalFile(path=path, name=asset.remote_name, media_type=asset.media_type)]
                 self._desk.using(
-                    project.token_id, lambda credential: self._upstream.upload_files(credential, session_id, files)
+                    project.token_id,
+                    lambda credential: self._upstream.upload_files(credential, session_id, files),
+                    proves=TokenScope.UPLOAD,
                 )
         self._uploads.done(claim, (item.position,))
 

@@ -7,23 +7,28 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from reelqueue.domain.links import credits_link
-from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken
+from reelqueue.domain.tokens import BLOCKED_AGAIN_S, TokenHealth, TokenKind, TokenScope, UpstreamToken
 from reelqueue.domain.upstream import Credential
 from reelqueue.errors import (
     CreditsExhausted,
     NotSent,
     NoUpstreamToken,
     RateLimited,
+    TokenBlocked,
     TokenRejected,
     UpstreamError,
+    UpstreamForbidden,
     UpstreamProtocolError,
     UpstreamThrottled,
     UpstreamUnavailable,
 )
 from reelqueue.jobs.ports import TokenStore, Upstream
 from reelqueue.kit.clock import Clock
+from reelqueue.kit.logs import get_logger
 
 T = TypeVar("T")
+
+log = get_logger(__name__)
 
 MAY_PASS = (NotSent, RateLimited, UpstreamUnavailable, UpstreamProtocolError)
 """What says nothing of the token."""
@@ -74,8 +79,9 @@ class TokenDesk:
 
         `reserved` is the one that the job was admitted onto; it is taken unless it was set aside since.
 
-        Raises `RateLimited` while every token only cools and `CreditsExhausted` where one lacks but credits (a fresh
-        one would be a way around the upstream's limits), `NoUpstreamToken`, and what the anonymous-token call raises.
+        Raises `RateLimited` while every token only cools, `TokenBlocked` and `CreditsExhausted` where one is only
+        blocked, or lacks only credits (a fresh one would be a way around that), `NoUpstreamToken`, and what the
+        anonymous-token call raises.
         Anonymous tokens are fetched for a single tenant only.
         """
         if reserved is not None and _serves(kept := self.for_token(reserved).token):
@@ -86,6 +92,8 @@ class TokenDesk:
         cooled_in_s = self._tokens.cooled_in(tenant_id)
         if cooled_in_s is not None:
             raise RateLimited(retry_after=cooled_in_s)
+        if self._tokens.any_set_aside(tenant_id):
+            raise TokenBlocked(retry_after=BLOCKED_AGAIN_S)
         if (spent := self._tokens.spent(tenant_id)) is not None:
             raise CreditsExhausted(detail={"link": credits_link(self._web_url, spent.user_id)})
         if self._client_id is None:
@@ -109,10 +117,19 @@ class TokenDesk:
         self._known[token_id] = (self._clock.monotonic() + KNOWN_S, found)
         return found
 
-    def using(self, token_id: str, action: Callable[[Credential], T]) -> T:
+    def not_blocked(self, token_id: str) -> None:
+        """Raises `TokenBlocked` for a token on which nothing new may begin. Its row is read if it was when last seen.
+
+        A word in advance, half a minute old at most. What holds a turn back is `TurnStore.begin_sending`.
+        """
+        if self.for_token(token_id).token.blocked_at is not None and self._read(token_id).token.blocked_at is not None:
+            raise TokenBlocked(retry_after=BLOCKED_AGAIN_S)
+
+    def using(self, token_id: str, action: Callable[[Credential], T], *, proves: TokenScope | None = None) -> T:
         """Run a call that may be repeated; repeat it once if its token was dead and could be refreshed.
 
-        Raises what the call raises, after noting what that says of the token. Never for a turn.
+        `proves` is the scope that the token has if the call succeeds. Raises what the call raises, after noting what
+        that says of the token. Never for a turn.
         """
         used = self.for_token(token_id)
         try:
@@ -123,7 +140,15 @@ class TokenDesk:
             return action(self._read(token_id).credential)
         if used.credential.pace.strikes:
             self._worked(used)
+        if proves is not None:
+            self.allowed(used, proves)
         return answer
+
+    def allowed(self, used: Pass, scope: TokenScope) -> None:
+        """A call of that scope succeeded. Writes only where one was refused before."""
+        if scope in used.token.refused:
+            self._known.pop(used.token.id, None)
+            self._tokens.allowed(used.token.id, scope, generation=used.token.generation)
 
     def refused(self, used: Pass, error: UpstreamError) -> bool:
         """Note what a refusal says of the token. True: there is a fresh secret, ask again with a new `Pass`.
@@ -146,6 +171,9 @@ class TokenDesk:
                     now = self._tokens.find(token.id)
                     # Whether its owner has put another secret in its place since we read it.
                     return now.generation != token.generation and now.health is not TokenHealth.INVALID
+            case UpstreamForbidden(scope=str(scope)):
+                if self._tokens.forbidden(token.id, TokenScope(scope), generation=token.generation):
+                    log.warning("tokens.blocked", token=token.id, scope=scope, by="refusals")
             case CreditsExhausted():
                 # What helps a person: the anonymous register and keep their history, all others top up.
                 error.detail = {**error.detail, "link": credits_link(self._web_url, token.user_id)}
@@ -192,4 +220,4 @@ class TokenDesk:
 
 def _serves(token: UpstreamToken) -> bool:
     """Whether a token that was reserved may still be begun with."""
-    return token.health in PASSING and token.removed_at is None
+    return token.health in PASSING and token.removed_at is None and token.blocked_at is None

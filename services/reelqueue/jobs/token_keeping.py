@@ -51,7 +51,8 @@ class TokenKeeping:
     def change(self, owner: str | None, token_id: str, wish: TokenWish, secret: str | None = None) -> TokenInUse:
         """Change what is wished, and put `secret`, if one is given, in place of the one there, tried as in `add`.
 
-        The new secret is to be of the same account: a session belongs to an account.
+        The new secret is to be of the same account: a session belongs to an account. Raises `StateConflict` for a
+        tenant that would change what the operator blocked.
         """
         if secret is None:
             return self._records.change(owner, token_id, wish)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from reelqueue.domain.tokens import TokenScope
 from reelqueue.errors import (
     ClientIdMissing,
     CreditsExhausted,
@@ -35,6 +36,7 @@ from reelqueue.errors import (
     RenderUnknown,
     ResultUnusable,
     SessionNotFound,
+    TokenBlocked,
     TokenCooling,
     TokenRejected,
     TurnFailed,
@@ -106,6 +108,19 @@ class Then(enum.Enum):
     FAILS = "fails"
 
 
+SCOPES: Final[Mapping[Call, TokenScope]] = MappingProxyType(
+    {
+        Call.BALANCE: TokenScope.READ,
+        Call.STATE: TokenScope.READ,
+        Call.CREATE_SESSION: TokenScope.WRITE,
+        Call.RUN_TURN: TokenScope.WRITE,
+        Call.UPLOAD: TokenScope.UPLOAD,
+        Call.RENDER_SUBMIT: TokenScope.RENDER,
+        Call.RENDER_POLL: TokenScope.RENDER,
+    }
+)
+"""What a call is thought to need (contract §4.12). Only counted by, when it was refused: never checked beforehand."""
+
 ErrorClass = type[UpstreamError]
 ALL: Final = frozenset(Call)
 TURN: Final = frozenset({Call.RUN_TURN})
@@ -124,6 +139,8 @@ ID_TAKEN: Final = "words that say the id is taken"
 UNSENT: Final = "no byte of the request left"
 RATE_USED_UP: Final = "no request of the token's rate is free within two seconds"
 COOLING: Final = "the token cools after a 429"
+BLOCKED: Final = "the token is blocked"
+"""Found with the intent, not by the client: what was decided a moment ago holds back what has not left."""
 BROKEN: Final = "broke after the first byte"
 GARBLED: Final = "an answer compressed, too large or beyond decoding"
 ANY_WORD: Final = "any other `errorCode`"
@@ -177,6 +194,7 @@ _BY_CLASS: Final[Mapping[ErrorClass, Then]] = MappingProxyType(
         RateLimited: Then.WAITS,
         UpstreamThrottled: Then.WAITS,
         TokenCooling: Then.WAITS,
+        TokenBlocked: Then.WAITS,
         TokenRejected: Then.NEW_TOKEN,
         TurnInterrupted: Then.RECONCILES,
     }
@@ -307,6 +325,7 @@ def _ways() -> Iterator[Row]:
     yield from _rows(way, NotSent, "§8.1", UNSENT)
     yield from _rows(Where.THROTTLE, UpstreamThrottled, "§3", RATE_USED_UP)
     yield from _rows(Where.THROTTLE, TokenCooling, "§3", COOLING)
+    yield from _rows(Where.THROTTLE, TokenBlocked, "§3", BLOCKED, calls=TURN)
     yield from _rows(way, UpstreamUnavailable, "§8.1", BROKEN, calls=ALL - TURN)
     yield from _rows(way, UpstreamProtocolError, "§3", GARBLED, calls=ALL - TURN)
     cuts = (BROKEN, GARBLED, "silent for ten minutes", "longer than 15 minutes")

@@ -20,10 +20,12 @@ from reelqueue.errors import (
     NotSent,
     RateLimited,
     SessionNotFound,
+    TokenBlocked,
     TokenCooling,
     TokenRejected,
     TurnInterrupted,
     UpstreamError,
+    UpstreamForbidden,
     UpstreamRefused,
     UpstreamRequestInvalid,
     UpstreamThrottled,
@@ -47,6 +49,7 @@ PROVEN_UNSENT: Final = (
     RateLimited,
     UpstreamThrottled,
     TokenCooling,
+    TokenBlocked,
 )
 """What `run_turn` raises when the instruction may be sent again, once its cause is gone. Any other error of a turn
 ends it: refused for a reason that a repeat would meet again, or open."""
@@ -91,7 +94,11 @@ def refused(
         detail["upstream_code"] = refusal.code
     if refusal.text:
         detail["upstream_message"] = redact(refusal.text, credential)[:_LONGEST_TEXT]
-    return class_of(call, refusal)(retry_after=retry_after, detail=detail)
+    error = class_of(call, refusal)(retry_after=retry_after, detail=detail)
+    if isinstance(error, UpstreamForbidden) and refusal.kind is RefusalKind.EXPLICIT:
+        # A page without JSON comes from what stands before NemoVideo: it may dislike a text, or our address.
+        error.scope = table.SCOPES.get(call)
+    return error
 
 
 def turn_refused(refusal: Refusal) -> bool:

@@ -30,11 +30,13 @@ from sqlalchemy import Connection, text
 
 from reelqueue.store.flows import flow_of
 from reelqueue.store.placement import (
+    BLOCKED,
     COOLING,
     DRAINING,
     RENDERS_FREE,
     TURNS_FREE,
     USABLE,
+    WAITED_FOR,
     bound_token,
     needs_render,
 )
@@ -69,16 +71,16 @@ WITH turn AS MATERIALIZED (
         WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')) AS most
     FROM tenants t WHERE t.id = ANY (:turn)
 ), room AS MATERIALIZED (
-    SELECT k.id, k.tenant_id, k.expires_at, {USABLE} AS usable, {COOLING} AS cooling, {DRAINING} AS draining,
-           CASE WHEN {COOLING} THEN 0 ELSE {TURNS_FREE} END AS turns,
-           CASE WHEN {COOLING} THEN 0 ELSE {RENDERS_FREE} END AS renders
+    SELECT k.id, k.tenant_id, k.expires_at, {USABLE} AS usable, {WAITED_FOR} AS waited_for, {DRAINING} AS draining,
+           CASE WHEN {COOLING} OR {BLOCKED} THEN 0 ELSE {TURNS_FREE} END AS turns,
+           CASE WHEN {COOLING} OR {BLOCKED} THEN 0 ELSE {RENDERS_FREE} END AS renders
     FROM upstream_tokens k WHERE k.tenant_id = ANY (:turn) OR k.tenant_id IS NULL
 ), source AS MATERIALIZED (
     -- Where a tenant's new projects go: its own tokens, the pool (''), nowhere for now ('-'), or there is none at all.
     SELECT t.*, CASE
         WHEN EXISTS (SELECT FROM room r WHERE r.tenant_id = t.id AND r.usable) THEN t.id
         WHEN EXISTS (SELECT FROM room r WHERE r.tenant_id IS NULL AND r.usable) THEN ''
-        WHEN EXISTS (SELECT FROM room r WHERE (r.tenant_id = t.id OR r.tenant_id IS NULL) AND r.cooling) THEN '-'
+        WHEN EXISTS (SELECT FROM room r WHERE (r.tenant_id = t.id OR r.tenant_id IS NULL) AND r.waited_for) THEN '-'
         END AS source
     FROM turn t
 ), spare AS MATERIALIZED (
@@ -204,6 +206,7 @@ def next_turn(connection: Connection, tenants: int) -> list[str]:
     return list(connection.execute(_TURN, {"tenants": tenants}).scalars())
 
 
-def admit_of(connection: Connection, turn: list[str], *, each: int, most: int) -> list[str]:
+def admit_of(connection: Connection, turn: list[str], *, each: int, most: int, drain_s: float) -> list[str]:
     """Admit up to `each` jobs of each of these tenants, onto tokens with room."""
-    return list(connection.execute(_ADMIT, {"turn": turn, "each": each, "most": most}).scalars())
+    asked = {"turn": turn, "each": each, "most": most, "drain_s": drain_s}
+    return list(connection.execute(_ADMIT, asked).scalars())

@@ -65,10 +65,14 @@ FROM held h WHERE a.tenant_id = h.tenant_id AND a.day = h.day
 """)
 
 
-def expected_credits(connection: Connection, tenant_id: str, turns: int, *, otherwise: float) -> tuple[Decimal, int]:
-    """What one turn of the tenant's is expected to cost, and the turns: as its last ones did, or else `otherwise`."""
+def turn_costs(connection: Connection, tenant_id: str, *, otherwise: float) -> Decimal:
+    """What one turn of the tenant's is expected to cost: as its last ones did on average, or else `otherwise`.
+
+    The one place that says so: what is reserved comes from here, and what a quote calls likely. The scheduler charges
+    seconds and not credits (`docs/decisions/0011-credit-seconds.md`).
+    """
     mean = connection.execute(_EXPECTED, {"tenant_id": tenant_id}).scalar()
-    return exact(otherwise if mean is None else float(mean)), turns
+    return exact(otherwise if mean is None else float(mean))
 
 
 def reserve(connection: Connection, tenant_id: str, day: date, reservations: Sequence[Reservation]) -> None:

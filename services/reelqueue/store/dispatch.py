@@ -13,6 +13,7 @@ from reelqueue.domain.jobs import Queue
 from reelqueue.store.admission import admit_of, next_turn
 from reelqueue.store.continuing import MARK_DUE, NEXT_DUE
 from reelqueue.store.engine import Database
+from reelqueue.store.placement import DRAIN_S
 from reelqueue.store.redial import redial
 from reelqueue.store.settlement import BATCH as SETTLED_AT_ONCE
 from reelqueue.store.settlement import settle
@@ -42,8 +43,10 @@ FROM room WHERE queue = 'webhook'
 class Dispatch:
     """The dispatcher's statements. Each is a transaction; a marked row whose bell is lost is rung again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, drain_s: float = DRAIN_S) -> None:
+        """`drain_s`: a token that expires sooner than that gets new projects only as the last resort."""
         self._database = database
+        self._drain_s = drain_s
 
     def room(self) -> dict[Queue, int]:
         """How many more rows each queue's live workers can take now."""
@@ -78,7 +81,10 @@ class Dispatch:
                 turn = next_turn(connection, tenants)
                 if not turn:
                     return []
-                bells = [Bell(Queue.STEP, one) for one in admit_of(connection, turn, each=each, most=most)]
+                bells = [
+                    Bell(Queue.STEP, one)
+                    for one in admit_of(connection, turn, each=each, most=most, drain_s=self._drain_s)
+                ]
             if bells:
                 return bells
 

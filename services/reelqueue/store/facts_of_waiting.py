@@ -10,10 +10,11 @@ from sqlalchemy import Connection, RowMapping, select, text
 
 from reelqueue.domain.breakers import ADMITTING
 from reelqueue.domain.jobs import Job, Status, WaitingReason
+from reelqueue.domain.tokens import TokenHealth
 from reelqueue.domain.why import BreakerFacts, Facts, TokenFacts
 from reelqueue.errors import NotFound
 from reelqueue.store.engine import Database, widen
-from reelqueue.store.placement import COOLING, RENDERS_FREE, TURNS_FREE, USABLE, bound_token
+from reelqueue.store.placement import BLOCKED, COOLING, RENDERS_FREE, TURNS_FREE, USABLE, WAITED_FOR, bound_token
 from reelqueue.store.rows import JOB_COLUMNS, job_from
 from reelqueue.store.tables import breakers, jobs
 
@@ -50,12 +51,13 @@ SELECT (SELECT o.id FROM jobs o
 _BOUND = f"coalesce(CAST(:token_id AS text), {bound_token(':project_id', 'CAST(:version AS integer)')})"
 # The token of the job, else of its project; else those that a new project could go to, now or after a pause.
 _TOKEN = text(f"""
-SELECT k.id, k.tenant_id IS NOT NULL AS own, k.health, k.user_id,
+SELECT k.id, k.tenant_id IS NOT NULL AS own, k.user_id, {BLOCKED} AS blocked,
+       CASE WHEN {BLOCKED} THEN '{TokenHealth.BLOCKED.value}' ELSE k.health END AS health,
        CASE WHEN {COOLING} THEN k.cooling_until END AS cooling_until,
        k.max_turns, {TURNS_FREE} AS turns_free, k.max_renders, {RENDERS_FREE} AS renders_free
 FROM upstream_tokens k
 WHERE k.id = {_BOUND}
-   OR ({_BOUND} IS NULL AND (k.tenant_id = :tenant_id OR k.tenant_id IS NULL) AND ({USABLE} OR {COOLING}))
+   OR ({_BOUND} IS NULL AND (k.tenant_id = :tenant_id OR k.tenant_id IS NULL) AND ({USABLE} OR {WAITED_FOR}))
 """)  # noqa: S608 - the conditions are ours
 
 
@@ -117,7 +119,8 @@ def _place(connection: Connection, job: Job) -> int | None:
 def _token(connection: Connection, job: Job) -> TokenFacts | None:
     """The token that decides: of those in question the nearest to taking the job.
 
-    A tenant's own come before the pool, if one of them can be used; those that rest only where all do.
+    A tenant's own come before the pool, if one of them can be used; those that rest only where all do, and
+    those that are blocked only where there is nothing else.
     """
     parameters = {
         "token_id": job.token_id,
@@ -129,7 +132,7 @@ def _token(connection: Connection, job: Job) -> TokenFacts | None:
     exports = job.status in (Status.RENDERING, Status.SAVING) or nothing_but_exports
     kind: Literal["turn", "render"] = "render" if exports else "turn"
     found = [_token_facts(row, kind) for row in connection.execute(_TOKEN, parameters).mappings()]
-    awake = [one for one in found if one.cooling_until is None]
+    awake = [one for one in found if one.cooling_until is None and not one.blocked]
     if not awake:
         return min(found, key=lambda one: one.cooling_until or NEVER, default=None)
     source = [one for one in awake if one.own] or awake
@@ -145,6 +148,7 @@ def _token_facts(row: RowMapping, kind: Literal["turn", "render"]) -> TokenFacts
         slots_in_use=most - free if own else None,
         max_slots=most if own else None,
         cooling_until=row["cooling_until"],
+        blocked=row["blocked"],
         health=row["health"],
         user_id=row["user_id"] if own else None,
     )

@@ -20,7 +20,7 @@ from reelqueue.domain.jobs import Job
 from reelqueue.domain.quotas import QuotaName, Rate, TenantQuotas, Usage
 from reelqueue.errors import BudgetExhausted, QuotaExceeded
 from reelqueue.kit.clock import rfc3339
-from reelqueue.store.budgets import expected_credits, reserve
+from reelqueue.store.budgets import reserve, turn_costs
 from reelqueue.store.tables import tenant_quotas
 
 _Q = tenant_quotas.c
@@ -137,7 +137,7 @@ class Meter:
         if not jobs:
             return
         turns = sum(turns_left(job) for job in jobs)
-        each, turns = expected_credits(connection, self.tenant_id, turns, otherwise=self.credits_per_turn)
+        each = turn_costs(connection, self.tenant_id, otherwise=self.credits_per_turn)
         for level, limit in self.quotas.budgets():
             taken = used.of(level).used
             if limit is not None and taken + each * turns > limit:

@@ -14,7 +14,7 @@ from reelqueue.domain.budgets import exact
 from reelqueue.domain.quotas import Limits, TenantQuotas, TokenRate
 from reelqueue.errors import NotFound, ValidationFailed
 from reelqueue.store.audit import record
-from reelqueue.store.budgets import expected_credits
+from reelqueue.store.budgets import turn_costs
 from reelqueue.store.engine import Database
 from reelqueue.store.metering import LIMITS, quotas_from, usage
 from reelqueue.store.opening import open_accounts
@@ -75,6 +75,11 @@ class Quotas:
             record(connection, by, "tenant.quotas_set", tenant_id=tenant_id, target=tenant_id, data=told)
         return written
 
+    def turn_costs(self, tenant_id: str) -> float:
+        """What a job that is accepted now would reserve for each of its turns, if the tenant has a budget."""
+        with self._database.statement() as connection:
+            return float(turn_costs(connection, tenant_id, otherwise=self._credits_per_turn))
+
     def limits(self, tenant_id: str) -> Limits:
         """The limits with what is used of them. Raises `NotFound`."""
         with self._database.statement() as connection:
@@ -96,7 +101,7 @@ class Quotas:
         mine = _Q.tenant_id == tenant_id
         accounted = connection.execute(select(_Q.accounted_since, _Q.opened_at).where(mine)).one()
         if accounted.accounted_since is not None and accounted.opened_at is None:
-            each, _ = expected_credits(connection, tenant_id, 1, otherwise=self._credits_per_turn)
+            each = turn_costs(connection, tenant_id, otherwise=self._credits_per_turn)
             open_accounts(connection, tenant_id, each)
         written = update(tenant_quotas).where(mine).values(tenant_id=tenant_id, **values).returning(*LIMITS)
         return quotas_from(connection.execute(written).mappings().one())

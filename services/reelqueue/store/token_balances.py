@@ -19,7 +19,7 @@ _DUE: Final = text("""
 UPDATE upstream_tokens SET looked_at = now()
 WHERE id = ANY (ARRAY(
     SELECT id FROM upstream_tokens
-    WHERE removed_at IS NULL AND health IN ('ok', 'cooling', 'exhausted')
+    WHERE removed_at IS NULL AND blocked_at IS NULL AND health IN ('ok', 'cooling', 'exhausted')
       AND looked_at <= now() - make_interval(
           secs => CASE WHEN health = 'exhausted' OR available <= 0 THEN :spent_s ELSE :others_s END)
     ORDER BY looked_at LIMIT :most FOR UPDATE SKIP LOCKED))

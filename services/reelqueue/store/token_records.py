@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql
 
-from reelqueue.domain.tokens import TokenHealth, TokenInUse, TokenKind, TokenWish, checked_secret
+from reelqueue.domain.jobs import WaitingReason
+from reelqueue.domain.tokens import Block, BlockedBy, TokenHealth, TokenInUse, TokenKind, TokenWish, checked_secret
 from reelqueue.domain.upstream import Balance
-from reelqueue.errors import NotFound, ValidationFailed
+from reelqueue.errors import NotFound, StateConflict, ValidationFailed
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database
 from reelqueue.store.tables import credit_entries, former_sessions, jobs, projects, upstream_tokens
 from reelqueue.store.token_rows import (
+    FRESH_SECRET,
     NAMES,
     OWNER_AND_FINGERPRINT,
     SHOWN,
+    UNBLOCKED,
     balance_columns,
     fingerprint,
     sealed,
@@ -40,6 +43,11 @@ _NAMED: Final = tuple(
     exists().where(table.c.token_id == _T.id) for table in (jobs, projects, former_sessions, credit_entries)
 )
 """Whatever still names a token, and is worked on or accounted for with it."""
+_CALL: Final = text(f"""
+UPDATE jobs SET due_at = now()
+WHERE token_id = :token_id AND slot IS NOT NULL AND dispatch = 'idle'
+  AND waiting ->> 'reason' = '{WaitingReason.TOKEN_BLOCKED.value}'
+""")  # noqa: S608 - the word is ours
 
 
 class TokenRecords:
@@ -102,8 +110,13 @@ class TokenRecords:
         return owner
 
     def change(self, owner: str | None, token_id: str, wish: TokenWish) -> TokenInUse:
-        """Change what is wished; it acts on the next job that is given room. Raises `NotFound`."""
+        """Change what is wished; it acts on the next job that is given room, and a block on the next turn.
+
+        Jobs that wait for a token which is unblocked go on at once. Raises `NotFound`, and `StateConflict` where a
+        tenant is to change what the operator blocked.
+        """
         with self._database.transaction() as connection:
+            self._block(connection, owner, token_id, wish.block)
             if values := _wished(wish):
                 connection.execute(update(upstream_tokens).where(*_seen(owner, token_id)).values(values))
             return self._read(connection, owner, token_id)
@@ -111,10 +124,12 @@ class TokenRecords:
     def rotate(self, owner: str | None, token_id: str, secret: str, wish: TokenWish, balance: Balance) -> TokenInUse:
         """Put another secret of the same account in place of the one that is there: alive, and a generation on.
 
-        Its life is unknown again. Raises `NotFound`, and `ValidationFailed` for what cannot be a token, where another
+        Its life is unknown again, and so are its refusals: a block that came of them ends. Raises what `change`
+        raises, and `ValidationFailed` for what cannot be a token, where another
         row of the owner has this secret, and where the token is one that we fetch ourselves.
         """
         values = {
+            **FRESH_SECRET,
             **_wished(wish),
             **balance_columns(balance),
             "secret": sealed(self._sealer, owner, token_id, checked_secret(secret)),
@@ -129,6 +144,7 @@ class TokenRecords:
             refusing({"uq_upstream_tokens_owner_fingerprint": taken}),
             self._database.transaction() as connection,
         ):
+            self._block(connection, owner, token_id, wish.block)
             if connection.execute(statement.values(values)).rowcount != 1:
                 self._read(connection, owner, token_id)
                 raise ValidationFailed("An anonymous token is fetched, not given.", pointer="/token")
@@ -151,6 +167,22 @@ class TokenRecords:
             else:
                 connection.execute(upstream_tokens.delete().where(mine))
 
+    def _block(self, connection: Connection, owner: str | None, token_id: str, block: Block | None) -> None:
+        """Who blocks or unblocks last wins, but for a tenant against the operator. Blocked again it is since then."""
+        if block is None:
+            return
+        locked = select(_T.blocked_by, _T.blocked_at).where(*_seen(owner, token_id)).with_for_update()
+        row = connection.execute(locked).first()
+        if row is None:
+            raise NotFound
+        if row.blocked_by == BlockedBy.OPERATOR and block.by is not BlockedBy.OPERATOR:
+            raise StateConflict("Whoever runs this service has blocked this token.", pointer="/state")
+        blocked = {"blocked_at": func.coalesce(row.blocked_at, func.now()), "blocked_by": block.by}
+        values = {**blocked, "blocked_why": block.why} if block.on else UNBLOCKED
+        connection.execute(update(upstream_tokens).where(_T.id == token_id).values(values))
+        if not block.on:
+            connection.execute(_CALL, {"token_id": token_id})
+
     def _read(self, connection: Connection, owner: str | None, token_id: str) -> TokenInUse:
         row = connection.execute(select(*_READ).where(*_seen(owner, token_id))).mappings().first()
         if row is None:
@@ -165,7 +197,11 @@ def _seen(owner: str | None, token_id: str | None = None) -> tuple[ColumnElement
 
 
 def _wished(wish: TokenWish) -> dict[str, Any]:
-    return {name: value for name, value in asdict(wish).items() if value is not None}
+    """The columns that a wish changes. Of other scopes it is not known yet what is refused."""
+    columns = {name: value for name, value in asdict(wish).items() if value is not None and name != "block"}
+    if wish.scopes is not None:
+        columns |= {"scopes": list(wish.scopes), "refused": [], "refused_at": None}
+    return columns
 
 
 def _health_with(balance: Balance) -> TokenHealth:

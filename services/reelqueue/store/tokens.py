@@ -9,18 +9,20 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from reelqueue.domain.tokens import TokenHealth, TokenKind, UpstreamToken, checked_secret
+from reelqueue.domain.tokens import TokenHealth, TokenKind, TokenScope, UpstreamToken, checked_secret
 from reelqueue.domain.upstream import AnonymousToken, Credential
 from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database
-from reelqueue.store.placement import DRAINING, TURNS_FREE, USABLE
+from reelqueue.store.placement import DRAIN_S, DRAINING, SET_ASIDE, TURNS_FREE, USABLE
 from reelqueue.store.refresh_lock import WAIT_S, RefreshLock
 from reelqueue.store.tables import tenants, upstream_tokens
 from reelqueue.store.tables.metadata import Moment
 from reelqueue.store.token_pauses import PACE, TokenPauses, pace_from
+from reelqueue.store.token_refusals import TokenRefusals
 from reelqueue.store.token_rows import (
+    FRESH_SECRET,
     NAMES,
     OWNER_AND_FINGERPRINT,
     SHOWN,
@@ -48,6 +50,11 @@ LIMIT 1
 """)  # noqa: S608 - names and conditions are ours
 
 
+_SET_ASIDE: Final = text(f"""
+SELECT FROM upstream_tokens k WHERE (k.tenant_id = :tenant_id OR k.tenant_id IS NULL) AND {SET_ASIDE} LIMIT 1
+""")
+
+
 class UpstreamTokens:
     """Tokens of tenants and of the shared pool. A token without a tenant belongs to the pool.
 
@@ -55,11 +62,16 @@ class UpstreamTokens:
     project names; ids that came from a request never reach them.
     """
 
-    def __init__(self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S, drain_s: float = DRAIN_S
+    ) -> None:
+        """`drain_s`: a token that expires sooner than that is picked only as the last resort."""
         self._database = database
+        self._drain_s = drain_s
         self._sealer = sealer
         self._refreshes = RefreshLock(database, wait_s=refresh_wait_s)
         self._pauses = TokenPauses(database)
+        self._refusals = TokenRefusals(database)
 
     def add(self, tenant_id: str | None, secret: str, *, label: str) -> UpstreamToken:
         """Keep a token that a person supplied. The same secret again gives the row that is there, unchanged.
@@ -127,7 +139,7 @@ class UpstreamTokens:
         (contract §14 row 11).
         """
         with self._database.statement() as connection:
-            row = connection.execute(_PICK, {"tenant_id": tenant_id}).mappings().first()
+            row = connection.execute(_PICK, {"tenant_id": tenant_id, "drain_s": self._drain_s}).mappings().first()
         return None if row is None else token_from(row)
 
     def single_tenant(self) -> bool:
@@ -144,6 +156,7 @@ class UpstreamTokens:
                 or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)),
                 or_(_T.health == TokenHealth.EXHAUSTED, (_T.health == TokenHealth.OK) & (_T.available <= 0)),
                 _T.removed_at.is_(None),
+                _T.blocked_at.is_(None),
             )
             .order_by(_T.tenant_id.is_(None), *_LONGEST_LIFE)
             .limit(1)
@@ -153,8 +166,8 @@ class UpstreamTokens:
         return None if row is None else token_from(row)
 
     def own(self, tenant_id: str) -> UpstreamToken | None:
-        """The tenant's own token, the one that `pick` would take first, else one that is spent, cools or is dead."""
-        usable = _T.health == TokenHealth.OK
+        """The tenant's own token, the one that `pick` would take first, else one that `pick` would not take."""
+        usable = (_T.health == TokenHealth.OK) & _T.blocked_at.is_(None)
         statement = (
             select(*SHOWN)
             .where(_T.tenant_id == tenant_id, _T.removed_at.is_(None))
@@ -174,10 +187,16 @@ class UpstreamTokens:
             or_(_T.tenant_id == tenant_id, _T.tenant_id.is_(None)),
             _T.health == TokenHealth.COOLING,
             _T.removed_at.is_(None),
+            _T.blocked_at.is_(None),
         )
         with self._database.statement() as connection:
             left: timedelta | None = connection.execute(statement).scalar()
         return None if left is None else max(0.0, left.total_seconds())
+
+    def any_set_aside(self, tenant_id: str) -> bool:
+        """Whether one of the tenant's or the pool's tokens would serve if it were not blocked."""
+        with self._database.statement() as connection:
+            return connection.execute(_SET_ASIDE, {"tenant_id": tenant_id}).first() is not None
 
     def find(self, token_id: str) -> UpstreamToken:
         """One token, without its secret. Raises `NotFound`."""
@@ -230,6 +249,14 @@ class UpstreamTokens:
         """A call succeeded; see `TokenPauses.works`."""
         return self._pauses.works(token_id)
 
+    def forbidden(self, token_id: str, scope: TokenScope, *, generation: int) -> bool:
+        """A 403 came; see `TokenRefusals.refused`."""
+        return self._refusals.refused(token_id, scope, generation=generation)
+
+    def allowed(self, token_id: str, scope: TokenScope, *, generation: int) -> bool:
+        """A call of that scope succeeded; see `TokenRefusals.allowed`."""
+        return self._refusals.allowed(token_id, scope, generation=generation)
+
     def refreshing(self, token_id: str) -> AbstractContextManager[None]:
         """Be the only one, over all processes, who refreshes this token inside the block.
 
@@ -268,6 +295,7 @@ class UpstreamTokens:
             "cooling_until": None,
             "expires_at": _expiry(fresh.expires_at),
             "user_id": func.coalesce(_T.user_id, fresh.user_id),
+            **FRESH_SECRET,
         }
 
 

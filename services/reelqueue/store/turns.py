@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Integer, RowMapping, Text, Update, bindparam, func, select, update
+from sqlalchemy import Integer, RowMapping, Text, Update, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from reelqueue.domain.claims import Claim, ClaimLost
+from reelqueue.domain.tokens import BLOCKED_AGAIN_S
 from reelqueue.domain.turns import Snapshot, Turn, TurnState
 from reelqueue.domain.upstream import TurnEnd, TurnReport
+from reelqueue.errors import TokenBlocked
 from reelqueue.store.engine import Database
 from reelqueue.store.fence import HELD, HELD_JOB, held
-from reelqueue.store.tables import turns
+from reelqueue.store.tables import jobs, turns, upstream_tokens
 
 _T = turns.c
 _AT: Final = bindparam("at", type_=Integer)
@@ -31,7 +33,11 @@ _PREPARE_AGAIN: Final = _PREPARE.on_conflict_do_update(
     where=_T.state == TurnState.READY,
 ).returning(_T.position)
 _TURN: Final = update(turns).where(_T.job_id == HELD_JOB, _T.position == _AT, HELD)
-_BEGIN_SENDING: Final = _TURN.where(_T.state == TurnState.READY).values(
+_BLOCKED: Final = exists().where(
+    jobs.c.id == HELD_JOB, upstream_tokens.c.id == jobs.c.token_id, upstream_tokens.c.blocked_at.is_not(None)
+)
+_IS_BLOCKED: Final = select(_BLOCKED)
+_BEGIN_SENDING: Final = _TURN.where(_T.state == TurnState.READY, ~_BLOCKED).values(
     state=TurnState.SENDING, epoch=bindparam("held_epoch"), sent_at=_NOW
 )
 _SENT: Final = _TURN.where(_T.state == TurnState.SENDING)
@@ -72,9 +78,16 @@ class Turns:
     def begin_sending(self, claim: Claim, position: int) -> None:
         """Commit the intent: from here on the instruction counts as sent. Exactly one call ever succeeds.
 
-        Raises `ClaimLost` when the claim is gone or the turn is not `ready`. Then not a byte may leave.
+        Raises `TokenBlocked` once a block of the job's token is committed, and `ClaimLost` when the claim is gone or
+        the turn is not `ready`. Then not a byte may leave.
         """
-        self._write(claim, position, _BEGIN_SENDING)
+        try:
+            self._write(claim, position, _BEGIN_SENDING)
+        except ClaimLost:
+            with self._database.statement() as connection:
+                if connection.execute(_IS_BLOCKED, {"held_job": claim.job.id}).scalar_one():
+                    raise TokenBlocked(retry_after=BLOCKED_AGAIN_S) from None
+            raise
 
     def finish(self, claim: Claim, position: int, report: TurnReport | None) -> Turn:
         """Close a turn whose outcome is known: from its stream (`report`) or by observation (`None`). Returns it.

@@ -18,7 +18,7 @@ from reelqueue.domain.endpoints import (
     Scheme,
     webhook_secret,
 )
-from reelqueue.errors import NotFound, StateConflict
+from reelqueue.errors import NotFound, TooManySecrets
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.audit import record
@@ -49,7 +49,7 @@ class WebhookSecrets:
 
         What signed until now signs on for `keep_old_s` seconds by the database's clock, and what was replaced earlier
         not longer than that: with 0 nothing but the new one signs from the next time its lane is taken, which is within
-        seconds. Raises `NotFound`, and `StateConflict` while too many old secrets sign.
+        seconds. Raises `NotFound`, and `TooManySecrets` while as many old secrets sign as may.
         """
         seen = (_E.tenant_id == tenant_id, _E.id == endpoint_id, _E.deleted_at.is_(None))
         secret = webhook_secret(os.urandom(SECRET_BYTES))
@@ -111,7 +111,7 @@ class WebhookSecrets:
             return
         counted = select(func.count()).select_from(webhook_secrets).where(owner, _S.scheme == "v1")
         if connection.execute(counted).scalar_one() >= MOST_OLD_SECRETS:
-            raise StateConflict("Too many replaced secrets still sign. Wait, or replace them all with keep_old_s 0.")
+            raise TooManySecrets(detail={"most": MOST_OLD_SECRETS})
         for scheme, text, public in old:
             row_id = new_id("webhook_secret")
             aad = place(_S.secret, tenant_id=tenant_id, row_id=row_id)

@@ -185,7 +185,7 @@ class Services(Stores):
         nemo = self.settings.nemo
         return TokenDesk(
             # It marks and renews tokens of the pool, which no tenant may write.
-            UpstreamTokens(self.service_database, self.sealer),
+            UpstreamTokens(self.service_database, self.sealer, drain_s=self.settings.token_drain_s),
             self.nemo,
             anonymous_client_id=nemo.client_id if nemo.allow_anonymous else None,
             clock=self.clock,

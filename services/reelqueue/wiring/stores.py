@@ -137,7 +137,7 @@ class Stores:
     @cached_property
     def tokens(self) -> UpstreamTokens:
         """Upstream tokens."""
-        return UpstreamTokens(self.database, self.sealer)
+        return UpstreamTokens(self.database, self.sealer, drain_s=self.settings.token_drain_s)
 
     @cached_property
     def token_records(self) -> TokenRecords:
@@ -302,7 +302,7 @@ class Stores:
     @cached_property
     def dispatch(self) -> Dispatch:
         """Whose turn it is."""
-        return Dispatch(self.database)
+        return Dispatch(self.database, drain_s=self.settings.token_drain_s)
 
     @cached_property
     def breaker_policy(self) -> BreakerPolicy:

@@ -17,7 +17,8 @@ from reelqueue.domain.jobs import Status
 from reelqueue.gateway.openapi import document_of
 from reelqueue.gateway.schemas.why_documents import Quote
 from reelqueue.kit.clock import rfc3339
-from reelqueue.store.tables import jobs, metadata
+from reelqueue.kit.ids import new_id
+from reelqueue.store.tables import credit_entries, credit_reservations, jobs, metadata, upstream_tokens
 
 HEIC = photograph("heic")
 CONVERTED = {"kind": "converted", "from": "heic", "to": "jpg"}
@@ -63,9 +64,15 @@ def history(tenant: TenantClient, gateway: RunningGateway) -> None:
         "admitted_at": now - timedelta(seconds=100),
         "finished_at": now,
     }
+    token_id = new_id("upstream_token")
+    token = {"id": token_id, "tenant_id": tenant.tenant_id, "label": "x", "kind": "supplied", "secret": b"x"}
+    cost = {"tenant_id": tenant.tenant_id, "token_id": token_id, "position": 0, "held": 0.0, "certainty": "inferred"}
     with gateway.services.database.transaction() as connection:
+        connection.execute(upstream_tokens.insert().values(**token, fingerprint=token_id.encode()))
         for number in range(30):
-            connection.execute(jobs.insert().values(id=f"job_{tenant.tenant_id[4:20]}{number:010d}", **done))
+            job_id = f"job_{tenant.tenant_id[4:20]}{number:010d}"
+            connection.execute(jobs.insert().values(id=job_id, **done))
+            connection.execute(credit_entries.insert().values(job_id=job_id, spent=8.0, **cost))
 
 
 @pytest.mark.usefixtures("history", "nothing_kept")
@@ -78,6 +85,28 @@ def test_what_it_would_cost_and_when_it_would_be_done(tenant: TenantClient) -> N
     assert found["finish_by"]["reach"] == "safe"
     soon = rfc3339(datetime.now(UTC) + timedelta(seconds=50))
     assert quote(tenant, finish_by=soon)["finish_by"]["reach"] == "unreachable"
+
+
+def reserved(tenant: TenantClient, **members: Any) -> float:
+    """What accepting the job reserves."""
+    job_id = tenant.job(**members)["id"]
+    asked = select(credit_reservations.c.reserved).where(credit_reservations.c.job_id == job_id)
+    with tenant.gateway.services.database.statement() as connection:
+        return float(connection.execute(asked).scalar_one())
+
+
+@pytest.mark.parametrize("instructions", [["x"], ["x", "y", "z"]])
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_likely_is_what_a_budget_reserves_for_the_same_job(
+    tenant: TenantClient, request: pytest.FixtureRequest, instructions: list[str], known: bool
+) -> None:
+    if known:
+        request.getfixturevalue("history")
+    tenant.gateway.services.quotas.set(tenant.tenant_id, {"credits_per_day": 10_000})
+    job = {"instruction": None, "instructions": instructions}
+    likely = quote(tenant, **job)["credits"]["likely"]
+    assert likely == len(instructions) * (8 if known else 100)
+    assert reserved(tenant, **job) == likely
 
 
 @pytest.mark.usefixtures("nothing_kept")

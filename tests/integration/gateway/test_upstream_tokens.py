@@ -13,6 +13,7 @@ from fakes.gateway import RunningGateway, ServicesUnderTest, TenantClient, asser
 from fakes.twin import Process, Twin
 from fixtures.eventually import wait_until
 from reelqueue.dev.valkey import EmbeddedValkey
+from reelqueue.domain.tokens import MOST_REFUSALS, Block, BlockedBy, TokenWish
 
 PATH = "/v1/upstream-tokens"
 NOWHERE = "http://127.0.0.1:9"
@@ -162,6 +163,61 @@ def test_limits_are_changed_one_by_one_and_only_within_reason(tenant: TenantClie
     for wrong in ({"requests_per_minute": 0}, {"burst": 0}, {"max_turns": -1}, {"max_turns": True}, {"health": "ok"}):
         assert_problem(tenant.patch(path, json=wrong), 422, "validation_failed")
     assert tenant.get(path).json() == changed.json()
+
+
+def test_a_tenant_blocks_its_token_and_takes_that_back(tenant: TenantClient, twin: Twin) -> None:
+    path = f"{PATH}/{add(tenant, secret_of(twin))['id']}"
+    before = tenant.get(path).json()
+    assert (before["state"], before["blocked"]) == ("active", None)
+    blocked = tenant.patch(path, json={"state": "blocked", "why": "rotating the account", "max_turns": 3})
+    assert blocked.status_code == 200, blocked.text
+    shown = blocked.json()
+    assert (shown["state"], shown["health"], shown["limits"]["max_turns"]) == ("blocked", "blocked", 3)
+    assert (shown["blocked"]["by"], shown["blocked"]["why"]) == ("tenant", "rotating the account")
+    assert tenant.gateway.services.tokens.pick(tenant.tenant_id) is None
+    active = tenant.patch(path, json={"state": "active", "max_turns": 20})
+    assert active.json() == before
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"state": "gone"}, {"why": "no state"}, {"state": "active", "why": "x"}, {"scopes": ["renders"]}]
+)
+def test_what_is_no_state_and_no_scope_changes_nothing(tenant: TenantClient, twin: Twin, wrong: Any) -> None:
+    path = f"{PATH}/{add(tenant, secret_of(twin))['id']}"
+    before = tenant.get(path).json()
+    assert_problem(tenant.patch(path, json=wrong), 422, "validation_failed")
+    assert tenant.get(path).json() == before
+
+
+def test_what_the_operator_blocked_a_tenant_reads_and_leaves(tenant: TenantClient, twin: Twin) -> None:
+    token_id = add(tenant, secret_of(twin))["id"]
+    wish = TokenWish(block=Block(on=True, by=BlockedBy.OPERATOR, why="unpaid"))
+    tenant.gateway.services.token_keeping.change(tenant.tenant_id, token_id, wish)
+    answer = tenant.patch(f"{PATH}/{token_id}", json={"state": "active"})
+    assert assert_problem(answer, 409, "state_conflict")["errors"][0]["pointer"] == "/state"
+    shown = tenant.get(f"{PATH}/{token_id}").json()["blocked"]
+    assert (shown["by"], shown["why"]) == ("operator", "unpaid")
+
+
+def test_scopes_are_kept_as_told(tenant: TenantClient, twin: Twin) -> None:
+    shown = add(tenant, secret_of(twin), scopes=["read", "write", "read"])
+    assert (shown["scopes"], shown["refused_scopes"]) == (["read", "write"], [])
+    path = f"{PATH}/{shown['id']}"
+    assert tenant.patch(path, json={"scopes": ["*"]}).json()["scopes"] == ["*"]
+    assert tenant.patch(path, json={"label": "x"}).json()["scopes"] == ["*"]
+    assert tenant.patch(path, json={"scopes": []}).json()["scopes"] == []
+
+
+def test_a_token_that_keeps_being_refused_is_blocked_and_says_why(tenant: TenantClient, twin: Twin) -> None:
+    shown = add(tenant, secret_of(twin))
+    for _ in range(MOST_REFUSALS):
+        twin.fault("credits", "403")
+        assert_problem(tenant.get("/v1/credits"), 502, "upstream_forbidden")
+    found = tenant.get(f"{PATH}/{shown['id']}").json()
+    assert (found["state"], found["blocked"]["by"], found["refused_scopes"]) == ("blocked", "refusals", ["read"])
+    assert "read" in found["blocked"]["why"]
+    again = tenant.patch(f"{PATH}/{shown['id']}", json={"state": "active"}).json()
+    assert (again["state"], again["refused_scopes"]) == ("active", [])
 
 
 def test_a_fresh_secret_takes_the_place_of_a_dead_one(tenant: TenantClient, twin: Twin) -> None:

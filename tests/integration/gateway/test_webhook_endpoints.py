@@ -232,7 +232,8 @@ def test_too_many_old_secrets_are_a_conflict(tenant: TenantClient) -> None:
     path = made(tenant)["links"]["self"] + "/rotate-secret"
     for _ in range(MOST_OLD_SECRETS):
         assert tenant.post(path).status_code == 200
-    assert_problem(tenant.post(path), 409, "state_conflict")
+    problem = assert_problem(tenant.post(path), 409, "too_many_secrets")
+    assert problem["detail"].startswith("As many replaced secrets")
     assert tenant.post(path, json={"keep_old_s": 0}).status_code == 200
 
 

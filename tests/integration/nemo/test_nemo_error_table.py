@@ -21,6 +21,7 @@ NOT_OF_THE_CLIENT = {
     "no track has a segment",
     "unchanged after five looks at a broken turn",
     "no answer from the owner",
+    table.BLOCKED,
 }
 """What the steps find out, not the client: `tests/unit/jobs/test_error_table.py`."""
 

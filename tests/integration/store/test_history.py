@@ -55,7 +55,7 @@ def test_ones_own_jobs_tell_and_else_everybodys(history, database, done, tenant,
         done(tenant, work=100, cost=8)
     history = InTheirName(History(database))
     found = history.of(tenant)
-    assert (found.basis, found.samples, found.credits_likely, found.credits_most) == ("own", 5, 8, 8)
+    assert (found.basis, found.samples, found.credits_most) == ("own", 5, 8)
     assert (found.work_p50_s, found.wait_p50_s) == pytest.approx((100, 10), abs=0.01)
     two = history.of(tenant, Size(turns=2, exports=True))
     assert (two.basis, two.work_p50_s) == ("everybody", pytest.approx(60, abs=0.01))
@@ -80,7 +80,7 @@ def test_a_bill_that_nobody_knows_is_no_price(history, done, tenant):
     for _ in range(ENOUGH_TO_SAY):
         done(tenant, billing={"spent": 0.0, "at_risk": 0.0, "certainty": "unknown"})
     found = history.of(tenant)
-    assert (found.samples, found.credits_likely) == (ENOUGH_TO_SAY, None)
+    assert (found.samples, found.credits_most) == (ENOUGH_TO_SAY, None)
 
 
 def test_what_was_read_is_used_again_for_a_while(history, clock, database, done, tenant):

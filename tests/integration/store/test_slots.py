@@ -19,6 +19,7 @@ from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import projects, tenants, upstream_tokens
+from reelqueue.store.tokens import UpstreamTokens
 
 ERROR = JobError(code="c", message="m", blame="upstream", retryable=False, spent=None, fix="f")
 AGO = func.now() - timedelta(seconds=1)
@@ -106,7 +107,7 @@ def test_a_tenants_own_tokens_come_first_and_nobody_elses_are_touched(board, dis
     [
         {"health": "invalid"},
         {"health": "exhausted"},
-        {"health": "blocked"},
+        {"blocked_at": func.now(), "blocked_by": "operator"},
         {"health": "cooling", "cooling_until": func.now() + timedelta(seconds=60)},
         {"removed_at": func.now()},
     ],
@@ -128,6 +129,19 @@ def test_a_token_that_is_about_to_expire_is_the_last_resort(board, dispatch, one
     assert in_use(board) == {fresh: 1}
     dispatch.admit(1)
     assert in_use(board) == {fresh: 1, ending: 1}
+
+
+@pytest.mark.parametrize(("margin_s", "first"), [(1800, "ending"), (5400, "fresh")])
+def test_when_a_token_is_drained_is_a_setting(board, database, sealer, one, margin_s, first):
+    hour = timedelta(hours=1)
+    names = {
+        token(board, max_turns=9, expires_at=func.now() + hour): "ending",
+        token(board, max_turns=1, expires_at=func.now() + 100 * hour): "fresh",
+    }
+    board.many(one, 1)
+    assert names[UpstreamTokens(database, sealer, drain_s=margin_s).pick(one).id] == first
+    Dispatch(database, drain_s=margin_s).admit(1)
+    assert [names[its] for its in in_use(board)] == [first]
 
 
 def test_while_every_token_cools_nothing_is_admitted_and_afterwards_it_is(board, dispatch, one, database):

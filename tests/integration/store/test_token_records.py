@@ -71,11 +71,10 @@ def test_a_token_that_proved_alive_is_cured_and_a_late_word_of_its_death_misses(
     assert not tokens.mark(token.id, TokenHealth.INVALID, generation=1)
 
 
-@pytest.mark.parametrize("passing", [TokenHealth.COOLING, TokenHealth.BLOCKED])
-def test_a_balance_says_nothing_of_a_pause_or_of_a_plan(records, tokens, tenant, passing):
+def test_a_balance_says_nothing_of_a_pause(records, tokens, tenant):
     token = keep(records, tenant)
-    tokens.mark(token.id, passing, generation=1, cooling_s=60 if passing is TokenHealth.COOLING else None)
-    assert keep(records, tenant).health is passing
+    tokens.mark(token.id, TokenHealth.COOLING, generation=1, cooling_s=60)
+    assert keep(records, tenant).health is TokenHealth.COOLING
 
 
 def test_a_removed_token_that_a_project_is_bound_to_works_on_and_is_not_seen(records, tokens, tenant, rows):

@@ -151,7 +151,7 @@ def test_the_own_token_comes_before_the_pools_however_long_those_live(tokens, te
     assert tokens.pick(other_tenant).id == pool.id
 
 
-@pytest.mark.parametrize("health", [TokenHealth.INVALID, TokenHealth.EXHAUSTED, TokenHealth.BLOCKED])
+@pytest.mark.parametrize("health", [TokenHealth.INVALID, TokenHealth.EXHAUSTED])
 def test_a_token_that_waits_for_a_person_is_passed_over(tokens, tenant, health):
     own = tokens.add(tenant, SECRET, label="own")
     pool = tokens.add(None, "nmv_usr_pool", label="pool")
@@ -214,7 +214,7 @@ def test_cooling_lasts_by_the_databases_clock_and_the_longer_stays(tokens, tenan
     assert now < first <= now + HOUR
 
 
-@pytest.mark.parametrize("worse", [TokenHealth.INVALID, TokenHealth.EXHAUSTED, TokenHealth.BLOCKED])
+@pytest.mark.parametrize("worse", [TokenHealth.INVALID, TokenHealth.EXHAUSTED])
 def test_cooling_never_cures(tokens, tenant, worse):
     token = tokens.add(tenant, SECRET, label="x")
     tokens.mark(token.id, worse, generation=1)

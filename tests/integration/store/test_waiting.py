@@ -106,7 +106,7 @@ def test_the_pool_helps_only_those_without_a_token_of_their_own(board, shown, te
     waits = board.job(tenant)
     assert shown(tenant, waits).reason is WaitingReason.TOKEN_ROOM
     with board.database.statement() as connection:
-        connection.execute(update(upstream_tokens).where(upstream_tokens.c.id == mine).values(health="blocked"))
+        connection.execute(update(upstream_tokens).where(upstream_tokens.c.id == mine).values(health="invalid"))
     assert shown(tenant, waits).reason is WaitingReason.TURN
 
 

@@ -11,7 +11,7 @@ from fakes.job_rows import emptied
 from fakes.refusals import refusal
 from reelqueue.domain.endpoints import MOST_OLD_SECRETS, EndpointOptions
 from reelqueue.domain.signing_keys import public_key
-from reelqueue.errors import NotFound, StateConflict
+from reelqueue.errors import NotFound, TooManySecrets
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import SealBroken
 from reelqueue.store.endpoints import Endpoints
@@ -151,7 +151,7 @@ def test_there_is_an_end_to_how_many_sign(secrets, make, signing, tenant, pass_t
     for _ in range(MOST_OLD_SECRETS):
         secrets.rotate(tenant, endpoint)
     before = signing(tenant, endpoint)
-    with pytest.raises(StateConflict):
+    with pytest.raises(TooManySecrets):
         secrets.rotate(tenant, endpoint)
     assert signing(tenant, endpoint) == before
     pass_time(days=1)

@@ -15,7 +15,7 @@ from reelqueue.dev.docs.settings import env_example, groups
 from reelqueue.dev.docs.statuses import status_page
 from reelqueue.domain.deliveries import MAX_ATTEMPTS
 from reelqueue.domain.jobs import TRANSITIONS, WaitingReason
-from reelqueue.errors import RateLimited, ReelqueueError, TokenCooling, UpstreamThrottled, every_class
+from reelqueue.errors import RateLimited, ReelqueueError, TokenBlocked, TokenCooling, UpstreamThrottled, every_class
 from reelqueue.kit.metrics import Metrics
 from reelqueue.nemo.error_table import ROWS, Then
 
@@ -118,7 +118,7 @@ def job_errors() -> dict[str, list[str]]:
     return {re.sub(r"<a .*?</a>", "", row[0]).strip("`"): row[1:] for row in rows[2:]}
 
 
-WAITED_OUT = [RateLimited.code, UpstreamThrottled.code, TokenCooling.code]
+WAITED_OUT = [RateLimited.code, UpstreamThrottled.code, TokenBlocked.code, TokenCooling.code]
 
 
 def test_the_page_answers_both_who_ask_for_another_try():

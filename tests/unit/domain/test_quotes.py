@@ -14,7 +14,6 @@ from reelqueue.domain.quotes import quote
 KNOWN = Estimates(
     samples=30,
     basis="own",
-    credits_likely=8,
     credits_most=20,
     work_p10_s=60,
     work_p50_s=100,
@@ -24,9 +23,9 @@ KNOWN = Estimates(
 )
 
 
-def quoted(estimates=KNOWN, *, turns=2, policies=DEFAULT_POLICIES, start_by=None, finish_by=None):
+def quoted(estimates=KNOWN, *, turns=2, policies=DEFAULT_POLICIES, start_by=None, finish_by=None, turn_costs=8.0):
     moments = [None if one is None else NOW + timedelta(seconds=one) for one in (start_by, finish_by)]
-    return quote(turns, policies, estimates, now=NOW, start_by=moments[0], finish_by=moments[1])
+    return quote(turns, policies, estimates, turn_costs=turn_costs, now=NOW, start_by=moments[0], finish_by=moments[1])
 
 
 def test_credits_are_those_of_all_turns_and_the_end_comes_after_the_wait():
@@ -49,6 +48,11 @@ def test_at_most_each_instruction_is_followed_by_what_its_policies_add(policies,
     assert (found.credits_likely, found.credits_most) == (16, most)
 
 
+def test_the_most_is_not_less_than_what_is_likely():
+    found = quoted(turn_costs=30.0)
+    assert (found.credits_likely, found.credits_most) == (60, 60)
+
+
 def test_an_export_costs_nothing():
     assert (quoted(turns=0).credits_likely, quoted(turns=0).credits_most) == (0, 0)
 
@@ -67,7 +71,8 @@ def test_so_is_a_beginning(start_by, reach):
 
 def test_nobody_is_told_what_nobody_knows():
     found = quoted(UNKNOWN, start_by=1, finish_by=1)
-    assert (found.credits_likely, found.credits_most, found.finish_p50, found.finish_p90) == (None,) * 4
+    assert (found.credits_most, found.finish_p50, found.finish_p90) == (None,) * 3
+    assert found.credits_likely == 16
     assert (found.start_by, found.finish_by, found.basis, found.samples) == ("unknown", "unknown", "none", 0)
 
 

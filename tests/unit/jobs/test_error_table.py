@@ -36,6 +36,7 @@ WAITS = {
     WaitingReason.UPSTREAM_BUSY: Then.WAITS,
     WaitingReason.TOKEN_RATE: Then.WAITS,
     WaitingReason.TOKEN_COOLING: Then.WAITS,
+    WaitingReason.TOKEN_BLOCKED: Then.WAITS,
     WaitingReason.RECONCILE: Then.RECONCILES,
     WaitingReason.RENDER: Then.ASKS_AGAIN,
     WaitingReason.CREDITS: Then.NEEDS_CREDITS,

@@ -55,7 +55,11 @@ def test_a_429_waits_as_long_as_it_was_told_to_and_no_less():
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [(errors.UpstreamThrottled, WaitingReason.TOKEN_RATE), (errors.TokenCooling, WaitingReason.TOKEN_COOLING)],
+    [
+        (errors.UpstreamThrottled, WaitingReason.TOKEN_RATE),
+        (errors.TokenCooling, WaitingReason.TOKEN_COOLING),
+        (errors.TokenBlocked, WaitingReason.TOKEN_BLOCKED),
+    ],
 )
 def test_our_own_limit_says_exactly_how_long_to_wait_and_why(kind, reason):
     assert verdict_on(kind(retry_after=3.25)) == Snooze(3.25, reason, exact=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,11 @@ from reelqueue.domain.claims import ClaimLost
 from reelqueue.domain.estimates import ENOUGH_TO_JUDGE, ONE_TURN, Estimates
 from reelqueue.domain.jobs import Billing, Policies, Status, Waiting, WaitingReason
 from reelqueue.domain.sessions import ProjectState
-from reelqueue.domain.tokens import TokenHealth, TokenKind
+from reelqueue.domain.tokens import BLOCKED_AGAIN_S, BlockedBy, TokenHealth, TokenKind
 from reelqueue.domain.turns import TurnState
 from reelqueue.domain.upstream import CutReason, TurnCut, TurnEnd, TurnProgress
 from reelqueue.domain.verdicts import Advance, Canceled, Fail, Retry, Snooze
+from reelqueue.jobs.faults import verdict_on
 from reelqueue.jobs.steps.reconcile import MOST_LOOKS
 
 LONG_AGO = NOW - timedelta(seconds=1)
@@ -131,6 +133,48 @@ def test_a_429_takes_the_intent_back_and_waits_as_told(bench, job):
     assert bench.world.turns[0].state is TurnState.FINISHED
 
 
+def block(bench, *, on=True):
+    token = bench.world.tokens[TOKEN]
+    decided = {"blocked_at": NOW, "blocked_by": BlockedBy.OPERATOR} if on else {"blocked_at": None, "blocked_by": None}
+    bench.world.tokens[TOKEN] = replace(token, **decided)
+
+
+def test_on_a_blocked_token_no_turn_begins_and_nobody_asks_nemovideo_for_anything(bench, job):
+    block(bench)
+    with pytest.raises(errors.TokenBlocked) as caught:
+        bench.instruct.run(job())
+    assert verdict_on(caught.value) == Snooze(BLOCKED_AGAIN_S, WaitingReason.TOKEN_BLOCKED, exact=True)
+    assert bench.events() == []
+    block(bench, on=False)
+    bench.upstream.script("state", BEFORE, AFTER)
+    assert isinstance(bench.instruct.run(job()), Advance)
+
+
+def test_a_token_may_be_blocked_between_the_look_and_the_gate(bench, job):
+    bench.upstream.script("state", lambda **_: block(bench) or BEFORE, AFTER)
+    assert bench.instruct.run(job()) == Snooze(BLOCKED_AGAIN_S, WaitingReason.TOKEN_BLOCKED, exact=True)
+    assert bench.upstream.sent == []
+    assert bench.world.turns[0].state is TurnState.READY
+    block(bench, on=False)
+    bench.instruct.run(job())
+    assert bench.upstream.sent == ["animate this"]
+
+
+def test_a_turn_that_was_sent_is_seen_through_though_its_token_is_blocked(bench, job):
+    sent(bench)
+    block(bench)
+    bench.upstream.script("state", AFTER)
+    verdicts = [bench.instruct.run(job()) for _ in range(3)]
+    assert isinstance(verdicts[-1], Advance)
+
+
+def test_a_turn_that_was_taken_proves_what_its_token_may_do(bench, job):
+    bench.world.tokens[TOKEN] = replace(bench.world.tokens[TOKEN], refused=("write", "render", "write"))
+    bench.upstream.script("state", BEFORE, AFTER)
+    bench.instruct.run(job())
+    assert bench.world.tokens[TOKEN].refused == ("render",)
+
+
 def test_a_dead_anonymous_token_is_refreshed_and_the_turn_made_ready(bench, job):
     bench.world.add_token(kind=TokenKind.ANONYMOUS)
     bench.upstream.script("run_turn", errors.TokenRejected(), said("Done."))
@@ -162,11 +206,14 @@ PROVEN = (
     *(errors.NotSent, errors.RateLimited, errors.TokenRejected, errors.SessionNotFound, errors.CreditsExhausted),
     *(errors.UpstreamForbidden, errors.UpstreamRequestInvalid, errors.ExportNotAllowed),
     *(errors.FileUnsupportedUpstream, errors.FileTooLargeUpstream),
-    *(errors.UpstreamThrottled, errors.TokenCooling),
+    *(errors.UpstreamThrottled, errors.TokenCooling, errors.TokenBlocked),
 )
 
 
-RESENT = (errors.NotSent, errors.RateLimited, errors.UpstreamThrottled, errors.TokenCooling, errors.TokenRejected)
+RESENT = (
+    *(errors.NotSent, errors.RateLimited, errors.TokenRejected),
+    *(errors.UpstreamThrottled, errors.TokenCooling, errors.TokenBlocked),
+)
 
 
 @pytest.mark.parametrize("kind", [k for k in every_error() if issubclass(k, errors.UpstreamError)])

@@ -19,6 +19,7 @@ from reelqueue.errors import (
     RateLimited,
     SessionNotFound,
     TokenRejected,
+    UpstreamForbidden,
     UpstreamUnavailable,
 )
 from reelqueue.jobs.session import MOST_TOKENS
@@ -108,7 +109,24 @@ def test_a_token_that_died_after_it_was_reserved_is_set_aside_and_another_is_use
     assert bench.upstream.sent == []
 
 
-@pytest.mark.parametrize("refusal", [TokenRejected, CreditsExhausted])
+def test_a_token_that_may_not_make_a_session_is_noted_and_another_is_used(bench):
+    bench.world.add_token("tok_limited", secret="limited")
+
+    def refuse_the_limited(*, token, **_):
+        if token == "limited":
+            error = UpstreamForbidden()
+            error.scope = "write"
+            raise error
+        return bench.upstream._new_session()
+
+    bench.upstream.script("create_session", refuse_the_limited)
+    assert bench.open.run(bench.world.claim(token_id="tok_limited")) == Advance(Status.UPLOADING)
+    [project] = bench.world.projects.values()
+    assert project.token_id == TOKEN
+    assert bench.world.tokens["tok_limited"].refused == ("write",)
+
+
+@pytest.mark.parametrize("refusal", [TokenRejected, CreditsExhausted, UpstreamForbidden])
 def test_where_there_is_no_other_token_the_refusal_is_what_the_job_is_told(bench, refusal):
     bench.upstream.script("create_session", refusal())
     with pytest.raises(refusal):

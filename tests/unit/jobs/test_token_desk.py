@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from fakes.engine import TENANT, TOKEN, MemoryTokens, World
+from fakes.engine import NOW, TENANT, TOKEN, MemoryTokens, World
 from fakes.upstream import ScriptedUpstream
 from reelqueue.domain.pace import DEFAULT_COOLING_S, SHORTEST_COOLING_S
-from reelqueue.domain.tokens import TokenHealth, TokenKind
+from reelqueue.domain.tokens import BLOCKED_AGAIN_S, MOST_REFUSALS, BlockedBy, TokenHealth, TokenKind, TokenScope
 from reelqueue.errors import (
     CreditsExhausted,
     NotSent,
     NoUpstreamToken,
     RateLimited,
     SessionNotFound,
+    TokenBlocked,
     TokenCooling,
     TokenRejected,
     UpstreamForbidden,
@@ -200,6 +201,49 @@ def test_other_errors_say_nothing_of_the_token(world, desk, tokens, error):
     with pytest.raises(type(error)):
         desk.using(TOKEN, failing_once(error))
     assert tokens.marks == []
+
+
+def forbidden(scope):
+    error = UpstreamForbidden()
+    error.scope = scope
+    return error
+
+
+def test_a_403_counts_by_scope_until_the_token_is_blocked(world, desk):
+    world.add_token()
+    for number in range(MOST_REFUSALS):
+        assert world.tokens[TOKEN].blocked_at is None, number
+        with pytest.raises(UpstreamForbidden):
+            desk.using(TOKEN, failing_once(forbidden("render")))
+    assert world.tokens[TOKEN].blocked_by is BlockedBy.REFUSALS
+
+
+def test_a_call_that_succeeds_proves_its_scope_and_no_other(world, desk):
+    world.add_token()
+    world.tokens[TOKEN] = replace(world.tokens[TOKEN], refused=("upload", "render", "upload"))
+    desk.using(TOKEN, lambda _: "well", proves=TokenScope.UPLOAD)
+    assert world.tokens[TOKEN].refused == ("render",)
+    desk.using(TOKEN, lambda _: "well")
+    assert world.tokens[TOKEN].refused == ("render",)
+
+
+def test_a_403_that_is_not_known_to_be_about_the_token_counts_for_nothing(world, desk):
+    world.add_token()
+    with pytest.raises(UpstreamForbidden):
+        desk.using(TOKEN, failing_once(UpstreamForbidden()))
+    assert world.tokens[TOKEN].refused == ()
+
+
+def test_no_token_is_fetched_to_get_around_a_block_and_another_is_used(world, anonymous, upstream):
+    world.add_token()
+    world.tokens[TOKEN] = replace(world.tokens[TOKEN], blocked_at=NOW, blocked_by=BlockedBy.OPERATOR)
+    for reserved in (None, TOKEN):
+        with pytest.raises(TokenBlocked) as caught:
+            anonymous.for_new_project(TENANT, reserved)
+        assert caught.value.retry_after == BLOCKED_AGAIN_S
+    assert upstream.calls("anonymous_token") == []
+    world.add_token("tok_other")
+    assert anonymous.for_new_project(TENANT, TOKEN).id == "tok_other"
 
 
 # --- known for a while ------------------------------------------------------------------------------------------------

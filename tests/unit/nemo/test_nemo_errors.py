@@ -174,8 +174,24 @@ def test_a_2xx_without_a_known_code_proves_nothing(body: Any) -> None:
 
 def test_what_may_be_sent_again_is_what_promise_5_lists() -> None:
     sent_again = {errors.class_of(Call.RUN_TURN, refusal(code=code)) for code in (1001, 1002, 2001, 429)}
-    assert set(PROVEN_UNSENT) == sent_again | {tree.NotSent, tree.UpstreamThrottled, tree.TokenCooling}
+    held_back = {tree.UpstreamThrottled, tree.TokenCooling, tree.TokenBlocked}
+    assert set(PROVEN_UNSENT) == sent_again | held_back | {tree.NotSent}
     assert not issubclass(TurnCut, PROVEN_UNSENT)
+
+
+@pytest.mark.parametrize(
+    ("call", "scope"),
+    [
+        *((Call.STATE, "read"), (Call.CREATE_SESSION, "write"), (Call.RUN_TURN, "write"), (Call.UPLOAD, "upload")),
+        *((Call.RENDER_SUBMIT, "render"), (Call.RENDER_POLL, "render"), (Call.RENDER_DOWNLOAD, None)),
+    ],
+)
+def test_a_403_says_what_the_token_lacks_if_nemovideo_itself_says_no(call: Call, scope: str | None) -> None:
+    """A page without JSON comes from what stands before it."""
+    said, bare = errors.refused(call, refusal(403)), errors.refused(call, refusal(403, explicit=False))
+    assert isinstance(said, tree.UpstreamForbidden)
+    assert isinstance(bare, tree.UpstreamForbidden)
+    assert (said.scope, bare.scope) == (scope, None)
 
 
 # --- the way there -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from reelqueue.domain.token_documents import token_document
-from reelqueue.domain.tokens import TokenInUse, TokenWish
+from reelqueue.domain.tokens import Block, BlockedBy, TokenInUse, TokenWish
 from reelqueue.errors import NotFound
 from reelqueue.gateway import openapi_tokens as openapi
 from reelqueue.gateway.bodies import JSON, media_type_of, read_json
@@ -93,7 +93,12 @@ def _checked_id(token_id: str) -> str:
 
 
 def _wish(wanted: UpstreamTokenRequest | UpstreamTokenPatch) -> TokenWish:
-    return TokenWish(**wanted.model_dump(exclude={"token"}))
+    limits = wanted.model_dump(exclude={"token", "scopes", "state", "why"})
+    scopes = None if wanted.scopes is None else tuple(dict.fromkeys(wanted.scopes))
+    block = None
+    if isinstance(wanted, UpstreamTokenPatch) and wanted.state is not None:
+        block = Block(on=wanted.state == "blocked", by=BlockedBy.TENANT, why=wanted.why)
+    return TokenWish(**limits, scopes=scopes, block=block)
 
 
 def _document(call: Call, known: TokenInUse) -> dict[str, object]:

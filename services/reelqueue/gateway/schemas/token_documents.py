@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from reelqueue.domain.tokens import TokenHealth
+from reelqueue.domain.tokens import BlockedBy, TokenHealth, TokenScope
 from reelqueue.gateway.schemas.documents import Document, Moment, Path
 
 
@@ -34,6 +34,17 @@ class TokenBalance(Document):
     as_of: Moment | None
 
 
+class TokenBlock(Document):
+    """A decision that nothing new begins on the token."""
+
+    since: Moment
+    by: BlockedBy = Field(
+        description="`tenant`: you; `operator`: whoever runs this service, and only they take it back; `refusals`:"
+        " NemoVideo answered 403 several times in a row."
+    )
+    why: str | None
+
+
 class UpstreamToken(Document):
     """A NemoVideo token of yours, without its secret."""
 
@@ -41,13 +52,23 @@ class UpstreamToken(Document):
     object: Literal["upstream_token"]
     label: str
     health: TokenHealth = Field(
-        description="`ok`; `cooling` until `cooling_until`; `exhausted`: without credits; `blocked` and `invalid` wait"
-        " for you."
+        description="`ok`; `cooling` until `cooling_until`; `exhausted`: without credits; `invalid`: NemoVideo does not"
+        " take it, and it waits for a fresh secret; `blocked`: see `blocked`."
     )
+    state: Literal["active", "blocked"] = Field(
+        description="Yours to change. On a `blocked` token nothing new begins: no job and no turn, not even of its"
+        " projects. A turn that runs, and an export, go on to their end."
+    )
+    blocked: TokenBlock | None
     cooling_until: Moment | None
     limits: TokenLimits
     in_use: TokenSlots
     balance: TokenBalance
+    scopes: list[TokenScope] = Field(description="As you told them; empty: not told.")
+    refused_scopes: list[TokenScope] = Field(
+        description="What NemoVideo refused with a 403 and has not allowed since. While it is fresh other tokens go"
+        " first; several of one in a row block the token."
+    )
     plan: str | None
     expires_at: Moment | None
     created_at: Moment

@@ -123,7 +123,7 @@ class QuoteInput(Document):
 class QuoteCredits(Document):
     """Of the whole job."""
 
-    likely: float | None
+    likely: float
     most: float | None
 
 

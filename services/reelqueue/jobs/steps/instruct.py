@@ -19,6 +19,7 @@ from reelqueue.domain.deadlines import instead_of_a_turn, is_out_of_reach, nothi
 from reelqueue.domain.estimates import size_of
 from reelqueue.domain.jobs import Job, WaitingReason, is_overdue
 from reelqueue.domain.sessions import Project
+from reelqueue.domain.tokens import TokenScope
 from reelqueue.domain.turns import Snapshot, TurnState
 from reelqueue.domain.upstream import TurnControl, TurnCut, TurnLimits
 from reelqueue.domain.verdicts import Canceled, Fail, Snooze, Verdict
@@ -34,6 +35,7 @@ from reelqueue.errors import (
     RateLimited,
     ReelqueueError,
     SessionNotFound,
+    TokenBlocked,
     TokenCooling,
     TokenRejected,
     UpstreamError,
@@ -57,6 +59,7 @@ NOT_TAKEN = (
     RateLimited,
     UpstreamThrottled,
     TokenCooling,
+    TokenBlocked,
     TokenRejected,
     UpstreamForbidden,
     SessionNotFound,
@@ -126,6 +129,8 @@ class InstructStep:
     def _begin(self, claim: Claim, project: Project | None, position: int) -> Verdict:
         if is_overdue(claim.job, self._clock.now()):
             return instead_of_a_turn(claim.job)
+        if project is not None:
+            self._desk.not_blocked(project.token_id)
         project, before = self._filled(claim, project, position)
         # Filling a session takes minutes. Behind this line the job costs something and is seen through.
         if self._is_hopeless(claim.job):
@@ -199,7 +204,9 @@ class InstructStep:
         except UpstreamError:
             # Not on the list, so it proves nothing, whatever the client meant by it.
             return self._reconciler.after_cut(claim, project, aborted=control.aborted, partial=None)
-        return self._reconciler.settle(claim, project, self._turns.finish(claim, position, report))
+        turn = self._turns.finish(claim, position, report)
+        self._desk.allowed(used, TokenScope.WRITE)
+        return self._reconciler.settle(claim, project, turn)
 
     def _not_taken(self, claim: Claim, position: int, used: Pass, before: Snapshot, error: ReelqueueError) -> Verdict:
         """No byte left, or the upstream refused by name: the instruction was not carried out.

@@ -21,6 +21,7 @@ from reelqueue.domain.jobs import Job, Status, WaitingReason
 from reelqueue.domain.outages import waits_for_upstream
 from reelqueue.domain.outputs import RENDERED, Export
 from reelqueue.domain.sessions import Project, Render, RenderState
+from reelqueue.domain.tokens import TokenScope
 from reelqueue.domain.upstream import OutputSpec, RenderPhase, RenderReport
 from reelqueue.domain.verdicts import NOTHING, Advance, Fail, Learned, Snooze, Verdict
 from reelqueue.errors import (
@@ -188,7 +189,9 @@ class RenderStep:
         claim = pass_.claim
         try:
             report = self._desk.using(
-                pass_.project.token_id, lambda credential: self._upstream.render_report(credential, render.id)
+                pass_.project.token_id,
+                lambda credential: self._upstream.render_report(credential, render.id),
+                proves=TokenScope.RENDER,
             )
         except RenderUnknown:
             if render.state is RenderState.PREPARED:

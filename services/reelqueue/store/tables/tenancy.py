@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from reelqueue.domain.tenants import TenantState
-from reelqueue.domain.tokens import TokenHealth, TokenKind
+from reelqueue.domain.tokens import BlockedBy, TokenHealth, TokenKind
 from reelqueue.store.tables.metadata import Moment, created_column, id_column, metadata, one_of, tenant_column
 
 tenants = Table(
@@ -107,6 +109,9 @@ api_keys = Table(
 )
 Index("ix_api_keys_tenant_id", api_keys.c.tenant_id)
 
+FOUND: Final = tuple(health for health in TokenHealth if health is not TokenHealth.BLOCKED)
+"""What a token's health may be found to be. That it is blocked is decided, and has columns of its own."""
+
 upstream_tokens = Table(
     "upstream_tokens",
     metadata,
@@ -127,7 +132,14 @@ upstream_tokens = Table(
     Column("burst", Integer, nullable=False, server_default=text("1")),
     Column("max_turns", Integer, nullable=False, server_default=text("20")),
     Column("max_renders", Integer, nullable=False, server_default=text("20")),
+    # What its owner says that it may do, and the scopes of calls that were refused since.
     Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("refused", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("refused_at", Moment),
+    # A decision, beside the health that was found.
+    Column("blocked_at", Moment),
+    Column("blocked_by", Text),
+    Column("blocked_why", Text),
     Column("plan", Text),
     Column("available", Double),
     Column("frozen", Double),
@@ -142,7 +154,10 @@ upstream_tokens = Table(
     Column("removed_at", Moment),
     created_column(),
     CheckConstraint(one_of("kind", TokenKind), name="kind_known"),
-    CheckConstraint(one_of("health", TokenHealth), name="health_known"),
+    CheckConstraint(one_of("health", FOUND), name="health_known"),
+    CheckConstraint(one_of("blocked_by", BlockedBy), name="blocker_known"),
+    CheckConstraint("(blocked_at IS NULL) = (blocked_by IS NULL)", name="blocked_by_someone"),
+    CheckConstraint("blocked_why IS NULL OR blocked_at IS NOT NULL", name="why_of_a_block"),
     CheckConstraint("(kind = 'anonymous') = (client_id IS NOT NULL)", name="anonymous_has_client_id"),
     CheckConstraint("requests_per_minute > 0", name="rate_positive"),
     CheckConstraint("burst > 0", name="burst_positive"),
