@@ -55,6 +55,7 @@ class Posting:
         self._connector = connector
         self._keeps = keeps
         self._kept: _Kept | None = None
+        self._last: tuple[str, Destination] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -66,11 +67,11 @@ class Posting:
         self, url: str, *, headers: Mapping[str, str], body: bytes, deadline_s: float, max_response_bytes: int
     ) -> EgressResponse:
         """See `EgressClient.post`."""
-        destination = self._policy.destination(url)
+        destination = self._judged(url)
         started = self._clock.monotonic()
         sent = (*checked_headers(headers), ("Content-Length", str(len(body))))
         request = request_to(destination, "POST", headers=sent, body=body, keeps=self._keeps)
-        progress = Progress(self._clock, started + deadline_s)
+        progress = Progress(self._clock, started + deadline_s, has_body=True)
         kept = self._usable(destination)
         if kept is not None:
             try:
@@ -79,7 +80,7 @@ class Posting:
                 if error.http_status is not None or error.stage not in ("send", "wait"):
                     raise
                 progress.remaining()
-        progress = Progress(self._clock, started + deadline_s)
+        progress = Progress(self._clock, started + deadline_s, has_body=True)
         kept = self._opened(destination, progress)
         return self._exchange(kept, request, progress, max_response_bytes, started)
 
@@ -107,6 +108,12 @@ class Posting:
             elapsed_s=self._clock.monotonic() - started,
             address=_dialled(progress),
         )
+
+    def _judged(self, url: str) -> Destination:
+        """The URL of the last POST is judged already; what its name means is not, and is asked with each connection."""
+        if self._last is None or self._last[0] != url:
+            self._last = (url, self._policy.destination(url))
+        return self._last[1]
 
     def _usable(self, destination: Destination) -> _Kept | None:
         kept = self._kept

@@ -22,7 +22,8 @@ class Progress:
     """The running record of one request on one connection: changed by the stream and the client, by one thread.
 
     `ends_at` is on the clock's monotonic scale and covers everything. `may_read` counts down the bytes that may still
-    be taken from the socket; `read_size` is the most to take at once.
+    be taken from the socket; `read_size` is the most to take at once. `has_body`: behind the head that is to be written
+    a body will be.
     """
 
     clock: Clock
@@ -30,6 +31,7 @@ class Progress:
     stage: Stage = "resolve"
     address: Address | None = None
     http_status: int | None = None
+    has_body: bool = False
     sent: int = 0
     may_read: int = HEAD_LIMIT_BYTES
     read_size: int = READ_SIZE_BYTES

@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import structlog
@@ -20,20 +21,34 @@ _SECRET_TEXT: Final = re.compile(
     r"(nmv_[a-z]+_[A-Za-z0-9._~+/=-]+|clm_[A-Za-z0-9._~+/=-]+|whs(?:ec|k)_[A-Za-z0-9+/=]+"
     r"|rq_[0-9a-z]{26}_[0-9A-Za-z]+|(?i:bearer)\s+[A-Za-z0-9._~+/=-]+|(?<=://)[^/\s:@]*:[^/\s@]+(?=@))"
 )
+_MARKS: Final = ("nmv_", "clm_", "whsec_", "whsk_", "rq_", "bearer", "://")
 _SECRET_NAME: Final = re.compile(r"(token|secret|password|authorization|api_key|cookie)s?$", re.IGNORECASE)
 _BREAKS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def scrub(text: str) -> str:
     """The text without anything that looks like one of our secrets, NemoVideo's, or a password in a URL."""
+    small = text.lower()
+    # Each of these is in whatever the pattern finds, and looking for them takes a tenth of its time.
+    if "_" not in small and "bearer" not in small and "://" not in small:
+        return text
+    if not any(mark in small for mark in _MARKS):
+        return text
     return _SECRET_TEXT.sub(HIDDEN, text)
 
 
+@lru_cache(512)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
 def _clean(key: str, value: Any) -> Any:
-    if isinstance(value, int | float | bool) or value is None:
+    if value is None or isinstance(value, int | float):
         return value
-    if _SECRET_NAME.search(key):
+    if _names_a_secret(key):
         return HIDDEN
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, dict):
         return {_text(str(k)): _clean(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -42,7 +57,9 @@ def _clean(key: str, value: Any) -> Any:
 
 
 def _text(value: str) -> str:
-    text = _BREAKS.sub(" ", scrub(value))
+    text = scrub(value)
+    if not text.isprintable():
+        text = _BREAKS.sub(" ", text)
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 

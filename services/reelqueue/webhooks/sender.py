@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ EXCERPT_BYTES: Final = 4 * 1024
 """What is kept of an answer, in UTF-8, to show its receiver what it said."""
 
 _GONE: Final = 410
-_KEPT_CONTROLS: Final = frozenset("\t\n\r")
+_CONTROLS: Final = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\U0010ffff]")
 
 ErrorClass = Stage | Literal["forbidden", "internal"]
 """The stage at which a try failed. `forbidden`: the egress rule refused the URL, and nothing was sent. `internal`: a
@@ -152,14 +153,9 @@ def senders(
 
 def excerpt(body: bytes) -> str:
     """The start of an answer as text that is safe to store and to print: no control characters, at most 4 KiB."""
-    text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
-    printable = "".join(char for char in text if char in _KEPT_CONTROLS or not _is_control(char))
+    printable = _CONTROLS.sub("", body[:EXCERPT_BYTES].decode("utf-8", "replace"))
     # Each undecodable byte became three.
     return printable.encode()[:EXCERPT_BYTES].decode("utf-8", "ignore")
-
-
-def _is_control(char: str) -> bool:
-    return ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0
 
 
 def _judge(status: int) -> ErrorClass | None:

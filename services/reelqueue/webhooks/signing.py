@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 import secrets
@@ -68,7 +67,7 @@ def sign(secret: str, message_id: str, *, timestamp: int, body: bytes) -> str:
     if secret.startswith(SIGNING_KEY_PREFIX):
         scheme, signature = "v1a", private_key(secret).sign(content)
     else:
-        scheme, signature = "v1", hmac.new(secret_key(secret), content, hashlib.sha256).digest()
+        scheme, signature = "v1", hmac.digest(secret_key(secret), content, "sha256")
     return f"{scheme}," + base64.b64encode(signature).decode("ascii")
 
 

@@ -177,7 +177,7 @@ def test_every_candidate_is_compared_in_constant_time(monkeypatch):
         return hmac.compare_digest(a, b)
 
     class Counting:
-        new, compare_digest = hmac.new, staticmethod(counting)
+        digest, compare_digest = staticmethod(hmac.digest), staticmethod(counting)
 
     monkeypatch.setattr(signing, "hmac", Counting)
     assert accepts(with_signature(f"{MAC} v1,x v1,y"))
