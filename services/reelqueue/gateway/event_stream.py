@@ -77,11 +77,12 @@ async def stream(call: Call, key: str, scope: str, begin: Beginning) -> Response
         telling = await begin(watch)
         if telling is None:
             return Response(status_code=204)
-        return _Stream(_told(retry_line(call.gateway.services.rng), telling), until_then.pop_all())
+        watching = until_then.pop_all()
+        return _Stream(_told(retry_line(call.gateway.services.rng), telling, watching), watching)
 
 
 class _Stream(StreamingResponse):
-    """Ends its watch when it ends, also one whose client left before the first word."""
+    """Ends the watch of one whose client left before the first word; else its telling has ended it."""
 
     def __init__(self, told: AsyncIterator[bytes], watching: ExitStack) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -94,12 +95,13 @@ class _Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _told(head: bytes, telling: Telling) -> AsyncIterator[bytes]:
-    try:
-        async for lines in telling:
-            yield head + lines
-            head = b""
-    except (NotFound, DependencyUnavailable):
-        return
+async def _told(head: bytes, telling: Telling, watching: ExitStack) -> AsyncIterator[bytes]:
+    with watching:
+        try:
+            async for lines in telling:
+                yield head + lines
+                head = b""
+        except (NotFound, DependencyUnavailable):
+            return
     if head:
         yield head
