@@ -67,6 +67,17 @@ def job_document(job: Job) -> dict[str, Any]:
     }
 
 
+def progress_document(job: Job) -> dict[str, Any]:
+    """What moves between a job's events, as in its document."""
+    return {
+        "id": job.id,
+        "status": job.status.value,
+        "progress": job.progress,
+        "waiting": _waiting(job),
+        "step": _step(job),
+    }
+
+
 def _question(job: Job) -> dict[str, Any] | None:
     if job.question is None:
         return None

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from reelqueue.errors import DependencyUnavailable, NotFound
 from reelqueue.gateway.context import Call
@@ -23,8 +25,10 @@ from reelqueue.gateway.preferences import EVENT_STREAM
 _RETRY_MS: Final = (2_000, 5_000)
 PING: Final = b": ping\n\n"
 
-Telling = Callable[[Watch], AsyncIterator[bytes]]
-"""What is new, as long as somebody watches."""
+Telling = AsyncIterator[bytes]
+"""What is new, as long as somebody watches. Its first words are there at once, if only that there are none yet."""
+Beginning = Callable[[Watch], Awaitable[Telling | None]]
+"""The first look, made while the watch is on already; `None`: there is nothing left to tell."""
 
 
 def sse_event(kind: str, document: bytes, *, event_id: int | None = None) -> bytes:
@@ -60,21 +64,44 @@ class Pulse:
         return self._spoke_at + self._every_s - self._now()
 
 
-def stream(call: Call, key: str, scope: str, telling: Telling) -> Response:
-    """The answer that goes on telling what changes of the watched `key`, for as long as the scope allows."""
-    return StreamingResponse(
-        _told(call, key, scope, telling),
-        media_type=EVENT_STREAM,
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+async def stream(call: Call, key: str, scope: str, begin: Beginning) -> Response:
+    """The answer that goes on telling what changes of the watched `key`, for as long as the scope allows.
+
+    It is watched before it is first looked at, so that one look is enough: for the answer's head, where there is no
+    other way left to say that something is not there, and for its first words. What is told already gets a 204, which
+    is how an EventSource is told not to come back. Raises what `begin` raises.
+    """
+    with ExitStack() as until_then:
+        watch = until_then.enter_context(call.gateway.hub.watch(key))
+        until_then.enter_context(call.gateway.guests.seat(call.principal, scope, watch))
+        telling = await begin(watch)
+        if telling is None:
+            return Response(status_code=204)
+        watching = until_then.pop_all()
+        return _Stream(_told(retry_line(call.gateway.services.rng), telling, watching), watching)
 
 
-async def _told(call: Call, key: str, scope: str, telling: Telling) -> AsyncIterator[bytes]:
-    gateway = call.gateway
-    yield retry_line(gateway.services.rng)
-    with gateway.hub.watch(key) as watch, gateway.guests.seat(call.principal, scope, watch):
+class _Stream(StreamingResponse):
+    """Ends the watch of one whose client left before the first word; else its telling has ended it."""
+
+    def __init__(self, told: AsyncIterator[bytes], watching: ExitStack) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(told, media_type=EVENT_STREAM, headers=headers)
+        self._watching = watching
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        with self._watching:
+            await super().__call__(scope, receive, send)
+
+
+async def _told(head: bytes, telling: Telling, watching: ExitStack) -> AsyncIterator[bytes]:
+    with watching:
         try:
-            async for lines in telling(watch):
-                yield lines
+            async for lines in telling:
+                yield head + lines
+                head = b""
         except (NotFound, DependencyUnavailable):
             return
+    if head:
+        yield head

@@ -59,8 +59,10 @@ async def awaited(reader: Reader, after: int | None, limit: int, *, wait_s: floa
     return page
 
 
-async def feed_events(reader: Reader, watch: Watch, *, after: int | None) -> AsyncIterator[bytes]:
-    """Every event after `after`, by its number, for as long as somebody watches.
+async def feed_events(
+    reader: Reader, watch: Watch, read: FeedPage | None, *, after: int | None
+) -> AsyncIterator[bytes]:
+    """Every event after `after`, by its number, for as long as somebody watches; `read` follows it, read since then.
 
     A ping moves the place of a reader of some types over the others, so that it does not grow old while nothing of
     theirs happens. Ends when the watch is closing, or when events went before they were read: whoever comes back is
@@ -70,14 +72,14 @@ async def feed_events(reader: Reader, watch: Watch, *, after: int | None) -> Asy
     place = after
     while not watch.closing:
         try:
-            page = await reader.page(after, PAGE)
+            page = read or await reader.page(after, PAGE)
         except FeedPositionExpired:
             return
-        for event in page.events:
-            yield sse_event(event.type, feed_text(event).encode(), event_id=event.seq)
-            place = event.seq
+        if page.events or read is not None:
+            yield b"".join(sse_event(one.type, feed_text(one).encode(), event_id=one.seq) for one in page.events)
             pulse.spoke()
-        after = page.reached
+        place, after, read = page.events[-1].seq if page.events else place, page.reached, None
+        watch.saw(str(page.last))
         while page.is_whole and not watch.closing:
             news = await watch.changed(pulse.left_s)
             if pulse.left_s <= 0:

@@ -22,6 +22,8 @@ CHANNELS: Final = (JOB, FEED)
 RECONNECTED: Final = "reconnected"
 LOOK_AGAIN_S: Final = 5.0
 _RESTART_S: Final = 1.0
+_NOTHING: Final = ""
+"""No version of anything: who has not said what it read may have read an older one than a look finds first."""
 
 _log = get_logger(__name__)
 
@@ -33,10 +35,21 @@ class Watch:
         self._hub = hub
         self._woken = asyncio.Event()
         self._dismissed = False
+        self._seen: str | None = _NOTHING
 
     def wake(self) -> None:
         """There may be something new. From the event loop."""
         self._woken.set()
+
+    def saw(self, version: str | None) -> None:
+        """Whoever watches has read this version; a look that finds the same wakes nobody. From the event loop."""
+        self._seen = version
+
+    def compare(self, version: str | None) -> None:
+        """Wake up if this version is another than what was seen: nothing yet, or before. From the event loop."""
+        if self._seen != version:
+            self._seen = version
+            self.wake()
 
     def dismiss(self) -> None:
         """Whoever watches is to go now. From the event loop."""
@@ -69,7 +82,6 @@ class Hub:
         self._listener = listener
         self._versions = versions
         self._watches: dict[str, set[Watch]] = {}
-        self._known: dict[str, str | None] = {}
         self._stopped = threading.Event()
         self._notices: Notices | None = None
         self._thread: threading.Thread | None = None
@@ -113,7 +125,6 @@ class Hub:
             watches.discard(watch)
             if not watches:
                 del self._watches[key]
-                self._known.pop(key, None)
 
     # --- hints ---
 
@@ -158,11 +169,8 @@ class Hub:
             _log.warning("hub.look_failed", exc_info=True)
             return
         for key in keys:
-            version = found.get(key)
-            # What is seen for the first time may have changed since its watcher read it.
-            if key in self._watches and (key not in self._known or self._known[key] != version):
-                self._known[key] = version
-                _wake(self._watches[key])
+            for watch in self._watches.get(key, ()):
+                watch.compare(found.get(key))
 
 
 def _wake(watches: Collection[Watch]) -> None:

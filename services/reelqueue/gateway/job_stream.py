@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from reelqueue.domain.documents import event_document, job_document
-from reelqueue.domain.jobs import TERMINAL_EVENTS, Job, JobEvent
+from reelqueue.domain.documents import event_document, progress_document
+from reelqueue.domain.following import JobNews
+from reelqueue.domain.jobs import TERMINAL_EVENTS
 from reelqueue.gateway.context import Gateway
 from reelqueue.gateway.event_stream import PING, Pulse, sse_event
 from reelqueue.gateway.hub import Watch
@@ -16,46 +18,52 @@ from reelqueue.gateway.responses import dumps
 PAGE: Final = 500
 
 
-def progress_of(job: Job) -> dict[str, Any]:
-    """What moves between events."""
-    document = job_document(job)
-    return {name: document[name] for name in ("id", "status", "progress", "waiting", "step")}
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Reads one job of a tenant and its events, and tells the watch which version of it that was."""
+
+    gateway: Gateway
+    tenant_id: str
+    job_id: str
+    watch: Watch
+
+    async def news(self, after: int) -> JobNews:
+        """The job and what follows `after`, in one turn of a thread. Raises `NotFound`, `DependencyUnavailable`."""
+        read = partial(self.gateway.services.events.news, self.tenant_id, self.job_id, after, PAGE)
+        news = await self.gateway.threads.quick(read)
+        self.watch.saw(news.version)
+        return news
 
 
-async def job_events(gateway: Gateway, job: Job, watch: Watch, *, after: int) -> AsyncIterator[bytes]:
+async def job_events(follower: Follower, news: JobNews, *, after: int) -> AsyncIterator[bytes]:
     """Durable events from `after` on, by id; between them progress, which is not kept and has no id.
 
-    Ends after the terminal event, or when the watch is closing. Raises `NotFound`, `DependencyUnavailable`.
+    `news` is what was read of it since it is watched. Ends after the terminal event, or when the watch is closing.
+    Raises `NotFound`, `DependencyUnavailable`.
     """
-    find = partial(gateway.services.jobs.find, job.tenant_id, job.id)
-    pulse = Pulse(gateway.services.settings.gateway.sse_ping_s)
+    watch = follower.watch
+    pulse = Pulse(follower.gateway.services.settings.gateway.sse_ping_s)
     shown: dict[str, Any] | None = None
-    news = True
     while True:
-        if news:
-            job = await gateway.threads.quick(find)
-        while after < job.event_seq:
-            events = await _read(gateway, job, after=after)
-            for event in events:
-                yield sse_event(event.type.value, dumps(event_document(event)), event_id=event.seq)
-                after = event.seq
-                pulse.spoke()
-                if event.type in TERMINAL_EVENTS:
-                    return
-            if not events:
+        lines, ended = [], False
+        for event in news.events:
+            lines.append(sse_event(event.type.value, dumps(event_document(event)), event_id=event.seq))
+            after = event.seq
+            if event.type in TERMINAL_EVENTS:
+                ended = True
                 break
-        if job.status.is_final or watch.closing:
-            return
-        if news and (progress := progress_of(job)) != shown:
-            yield sse_event("progress", dumps(progress))
+        behind = bool(news.events) and after < news.job.event_seq
+        ended = ended or (not behind and (news.job.status.is_final or watch.closing))
+        if not (behind or ended) and (progress := progress_document(news.job)) != shown:
+            lines.append(sse_event("progress", dumps(progress)))
             shown = progress
+        if lines:
+            yield b"".join(lines)
             pulse.spoke()
-        news = await watch.changed(pulse.left_s)
-        if pulse.left_s <= 0:
-            yield PING
-            pulse.spoke()
-
-
-async def _read(gateway: Gateway, job: Job, *, after: int) -> list[JobEvent]:
-    read = partial(gateway.services.events.after, job.tenant_id, job.id, after, PAGE)
-    return await gateway.threads.quick(read)
+        if ended:
+            return
+        while not behind and not await watch.changed(pulse.left_s):
+            if pulse.left_s <= 0:
+                yield PING
+                pulse.spoke()
+        news = await follower.news(after)

@@ -13,6 +13,7 @@ from reelqueue.domain.assets import Asset
 from reelqueue.domain.audit import Actor
 from reelqueue.domain.credits import Credits
 from reelqueue.domain.feed import FeedPage
+from reelqueue.domain.following import JobNews
 from reelqueue.domain.intake import IdempotencyKey, JobFilter
 from reelqueue.domain.jobs import Job, JobEvent
 from reelqueue.domain.projects import NewProject, ProjectFilter, ProjectRecord
@@ -123,6 +124,10 @@ class EventRows(Protocol):
 
     def after(self, tenant_id: str, job_id: str, seq: int, limit: int = 500) -> list[JobEvent]:
         """Those numbered above `seq`, in order."""
+        ...
+
+    def news(self, tenant_id: str, job_id: str, after: int, limit: int = 500) -> JobNews:
+        """The job, and its events numbered above `after`, in order. Raises `NotFound`."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, func, literal, literal_column, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reelqueue.domain.channels import CANCEL, WORK
@@ -21,9 +21,17 @@ from reelqueue.store.tables import jobs
 NOTHING_SPENT = (Status.QUEUED, Status.REQUIRES_INPUT)
 """Where a job that nobody holds can be canceled on the spot: no call to the upstream is needed."""
 
-_FIND: Final = select(*JOB_COLUMNS, ROOM).where(
+FIND: Final = select(*JOB_COLUMNS, ROOM).where(
     jobs.c.tenant_id == bindparam("room_of"), jobs.c.id == bindparam("job_id")
 )
+"""The tenant's job of an id, with what it waits for (`found`)."""
+
+
+def found(row: RowMapping | None) -> Job:
+    """The job in a row of `FIND`. Raises `NotFound` for none."""
+    if row is None:
+        raise NotFound
+    return waiting_for_room(job_from(row), row["room"])
 
 
 class Jobs:
@@ -35,10 +43,7 @@ class Jobs:
     def find(self, tenant_id: str, job_id: str) -> Job:
         """One job. Raises `NotFound`."""
         with self._database.statement() as connection:
-            row = connection.execute(_FIND, {"room_of": tenant_id, "job_id": job_id}).mappings().first()
-        if row is None:
-            raise NotFound
-        return waiting_for_room(job_from(row), row["room"])
+            return found(connection.execute(FIND, {"room_of": tenant_id, "job_id": job_id}).mappings().first())
 
     def list(self, tenant_id: str, narrow: JobFilter, *, before: str | None, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, older than the job id `before`."""
@@ -51,8 +56,7 @@ class Jobs:
         if before is not None:
             statement = statement.where(jobs.c.id < before)
         with self._database.statement() as connection:
-            rows = connection.execute(statement).mappings()
-            return [waiting_for_room(job_from(row), row["room"]) for row in rows]
+            return [found(row) for row in connection.execute(statement).mappings()]
 
     def request_cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job, or have its worker cancel it.

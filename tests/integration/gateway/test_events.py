@@ -12,9 +12,11 @@ import pytest
 from fakes.event_streams import EventStream
 from fakes.gateway import RunningGateway, TenantClient, assert_problem, violations
 from fakes.gateway_jobs import TO_SUCCESS
+from fakes.job_rows import counting
 from fixtures.eventually import Eventually
 from reelqueue.domain.jobs import Status
 from reelqueue.gateway.schemas.documents import JobEvent
+from reelqueue.kit.ids import new_id
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,28 @@ def test_many_streams_on_one_job_all_hear(
         assert all(stream.ended.wait(20) for stream in streams)
         assert {tuple(stream.durable) for stream in streams} == {tuple(first.durable)}
     eventually(lambda: not gateway.app.state.gateway.hub._watches)
+
+
+def test_a_stream_is_opened_with_one_look_that_the_hub_knows_of(
+    tenant: TenantClient, gateway: RunningGateway, eventually: Eventually
+) -> None:
+    job = tenant.job()["id"]
+    tenant.get(f"/v1/jobs/{job}")  # the key is known for a while
+    with counting(gateway.services.database) as statements, streaming(tenant, job) as stream:
+        eventually(lambda: stream.progress == [0])
+        read = [one for one in statements if "FROM jobs" in one or "FROM job_events" in one]
+        assert len(read) == 2
+        # A look of the hub wakes only who has read another version: here nobody.
+        [watch] = gateway.app.state.gateway.hub._watches[job]
+        assert gateway.services.watched.versions([job]) == {job: watch._seen}
+
+
+def test_what_is_not_there_is_not_watched(tenant: TenantClient, gateway: RunningGateway) -> None:
+    missing = new_id("job")
+    headers = {"Accept": "text/event-stream"}
+    assert tenant.get(f"/v1/jobs/{missing}/events", headers=headers).status_code == 404
+    assert missing not in gateway.app.state.gateway.hub._watches
+    assert tenant.key_id not in gateway.app.state.gateway.guests._guests
 
 
 def test_a_reader_that_leaves_is_forgotten(

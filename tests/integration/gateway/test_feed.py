@@ -14,6 +14,7 @@ from sqlalchemy import delete
 
 from fakes.event_streams import EventStream
 from fakes.gateway import RunningGateway, TenantClient, assert_problem, violations
+from fakes.job_rows import counting
 from fixtures.eventually import Eventually
 from reelqueue.domain.breakers import UpstreamEventType
 from reelqueue.domain.event_types import EndpointEventType
@@ -153,6 +154,18 @@ def test_a_stream_tells_what_was_then_what_comes(tenant: TenantClient, eventuall
     listed = tenant.get("/v1/events").json()["data"]
     assert [one["data"] for one in stream.events] == listed
     FeedEvent.model_validate(listed[0], strict=False)
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events?after=latest"])
+def test_a_stream_is_opened_with_one_look_that_the_hub_knows_of(
+    tenant: TenantClient, gateway: RunningGateway, eventually: Eventually, path: str
+) -> None:
+    told(tenant, DEGRADED, RECOVERED)
+    with counting(gateway.services.database) as statements, following(tenant, path) as stream:
+        eventually(lambda: stream.retry is not None)
+        assert len([one for one in statements if "FROM feed_events" in one and "FROM feeds" in one]) == 1
+        [watch] = gateway.app.state.gateway.hub._watches[tenant.tenant_id]
+        eventually(lambda: gateway.services.watched.versions([tenant.tenant_id]) == {tenant.tenant_id: watch._seen})
 
 
 def test_a_stream_goes_on_where_it_was_left(tenant: TenantClient, eventually: Eventually) -> None:

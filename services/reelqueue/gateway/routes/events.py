@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from reelqueue.domain.documents import event_document
-from reelqueue.domain.jobs import Job
 from reelqueue.errors import NotFound
 from reelqueue.gateway import openapi
 from reelqueue.gateway.context import ApiRoute, Call, scoped
-from reelqueue.gateway.event_stream import stream
-from reelqueue.gateway.job_stream import job_events
+from reelqueue.gateway.event_stream import Telling, stream
+from reelqueue.gateway.hub import Watch
+from reelqueue.gateway.job_stream import Follower, job_events
 from reelqueue.gateway.preferences import last_event_id, wants_event_stream
 from reelqueue.gateway.queries import Query
 from reelqueue.gateway.responses import json_response
@@ -33,24 +33,26 @@ async def get_events(call: Call, job_id: str) -> Response:
     after = query.number("after", default=0, least=0, most=_LARGEST_SEQ)
     if wants_event_stream(call):
         query.done()
-        return _stream(call, await _find(call, job_id), after=max(after, last_event_id(call, most=_LARGEST_SEQ) or 0))
+        return await _stream(call, _known(job_id), after=max(after, last_event_id(call, most=_LARGEST_SEQ) or 0))
     limit = query.limit()
     query.done()
-    job = await _find(call, job_id)
-    read = partial(call.gateway.services.events.after, call.tenant_id, job.id, after, limit + 1)
-    found = await call.gateway.threads.quick(read)
+    read = partial(call.gateway.services.events.news, call.tenant_id, _known(job_id), after, limit + 1)
+    found = (await call.gateway.threads.quick(read)).events
     data = [event_document(event) for event in found[:limit]]
     return json_response({"object": "list", "data": data, "has_more": len(found) > limit})
 
 
-async def _find(call: Call, job_id: str) -> Job:
+def _known(job_id: str) -> str:
     if not is_id(job_id, "job"):
         raise NotFound
-    return await call.gateway.threads.quick(partial(call.gateway.services.jobs.find, call.tenant_id, job_id))
+    return job_id
 
 
-def _stream(call: Call, job: Job, *, after: int) -> Response:
-    if job.status.is_final and after >= job.event_seq:
-        # The client has it all. 204 is how an EventSource is told not to come back.
-        return Response(status_code=204)
-    return stream(call, job.id, _SCOPE, partial(job_events, call.gateway, job, after=after))
+async def _stream(call: Call, job_id: str, *, after: int) -> Response:
+    async def begin(watch: Watch) -> Telling | None:
+        follower = Follower(call.gateway, call.tenant_id, job_id, watch)
+        news = await follower.news(after)
+        told = news.job.status.is_final and after >= news.job.event_seq
+        return None if told else job_events(follower, news, after=after)
+
+    return await stream(call, job_id, _SCOPE, begin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter
@@ -11,8 +11,9 @@ from starlette.responses import Response
 from reelqueue.domain.feed import FeedPage, feed_text, names_of
 from reelqueue.domain.subscriptions import PATTERNS
 from reelqueue.gateway.context import ApiRoute, Call, scoped
-from reelqueue.gateway.event_stream import stream
-from reelqueue.gateway.feed_stream import Reader, awaited, feed_events
+from reelqueue.gateway.event_stream import Telling, stream
+from reelqueue.gateway.feed_stream import PAGE, Reader, awaited, feed_events
+from reelqueue.gateway.hub import Watch
 from reelqueue.gateway.openapi_feed import DEFAULT_LIMIT, LONGEST_WAIT_S, MAX_LIMIT, READ_FEED
 from reelqueue.gateway.preferences import last_event_id, wants_event_stream
 from reelqueue.gateway.queries import LARGEST_NUMBER, Query
@@ -44,11 +45,13 @@ async def read_feed(call: Call) -> Response:
 
 
 async def _stream(reader: Reader, after: int | None, *, newest: bool) -> Response:
-    call = reader.call
-    # Before the answer begins: afterwards there is no way left to say that the place is gone.
-    page = await reader.page(after, 1)
-    start = page.last if newest else after
-    return stream(call, call.tenant_id, _SCOPE, partial(feed_events, reader, after=start))
+    async def begin(watch: Watch) -> Telling:
+        if newest:
+            page = await reader.page(None, 1)
+            return feed_events(reader, watch, replace(page, events=(), reached=page.last), after=page.last)
+        return feed_events(reader, watch, await reader.page(after, PAGE), after=after)
+
+    return await stream(reader.call, reader.call.tenant_id, _SCOPE, begin)
 
 
 def _listed(page: FeedPage) -> str:
