@@ -40,7 +40,7 @@ from reelqueue.store.placement import (
     bound_token,
     needs_render,
 )
-from reelqueue.store.slots import HOLD_ROOM
+from reelqueue.store.slots import ROOM_LOCK
 from reelqueue.store.watches import TURN_WATCHED
 
 PROJECT_FREE: Final = f"""(j.project_id IS NULL OR j.version IS NOT NULL OR NOT EXISTS (
@@ -52,29 +52,30 @@ PROJECT_FREE: Final = f"""(j.project_id IS NULL OR j.version IS NOT NULL OR NOT 
 STUCK_A_TURN: Final = 2
 """How many customers whose jobs could not begin are looked at again in each turn of their tenant."""
 
-UNHURRIED: Final = "(SELECT set_config('synchronous_commit', 'off', true) IS NOT NULL)"
-"""As a condition, evaluated once: whoever commits does not wait for the disk.
+UNHURRIED: Final = "set_config('synchronous_commit', 'off', true)"
+"""Whoever commits does not wait for the disk.
 
 If the server dies in the next moments, what was admitted waits again, and its bell finds nothing to do. What a worker
 has committed since then lies behind it in the log, so it is never kept without it.
 """
 
-_TURN = text(f"""
-SELECT id FROM tenants WHERE has_waiting AND NOT paused AND {UNHURRIED} AND {HOLD_ROOM}
-ORDER BY virtual_time LIMIT :tenants FOR NO KEY UPDATE SKIP LOCKED
-""")  # noqa: S608 - the condition is ours
+_DRAINING: Final = DRAINING.replace(":drain_s", "drain_s")
 
-_ADMIT = text(f"""
+_TURN: Final = """
+SELECT t.id FROM tenants t WHERE t.has_waiting AND NOT t.paused
+ORDER BY t.virtual_time LIMIT of_tenants FOR NO KEY UPDATE SKIP LOCKED"""
+
+_ADMIT: Final = f"""
 WITH turn AS MATERIALIZED (
-    SELECT t.id, t.virtual_time, t.weight, t.expected_s, least(:each, t.max_running - (
+    SELECT t.id, t.virtual_time, t.weight, t.expected_s, least(of_each, t.max_running - (
         SELECT count(*) FROM jobs r
         WHERE r.tenant_id = t.id AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')) AS most
-    FROM tenants t WHERE t.id = ANY (:turn)
+    FROM tenants t WHERE t.id = ANY (whose)
 ), room AS MATERIALIZED (
-    SELECT k.id, k.tenant_id, k.expires_at, {USABLE} AS usable, {WAITED_FOR} AS waited_for, {DRAINING} AS draining,
+    SELECT k.id, k.tenant_id, k.expires_at, {USABLE} AS usable, {WAITED_FOR} AS waited_for, {_DRAINING} AS draining,
            CASE WHEN {COOLING} OR {BLOCKED} THEN 0 ELSE {TURNS_FREE} END AS turns,
            CASE WHEN {COOLING} OR {BLOCKED} THEN 0 ELSE {RENDERS_FREE} END AS renders
-    FROM upstream_tokens k WHERE k.tenant_id = ANY (:turn) OR k.tenant_id IS NULL
+    FROM upstream_tokens k WHERE k.tenant_id = ANY (whose) OR k.tenant_id IS NULL
 ), source AS MATERIALIZED (
     -- Where a tenant's new projects go: its own tokens, the pool (''), nowhere for now ('-'), or there is none at all.
     SELECT t.*, CASE
@@ -98,14 +99,17 @@ WITH turn AS MATERIALIZED (
         WHERE f.tenant_id = s.id AND f.has_waiting AND f.stuck_at IS NOT NULL
         ORDER BY f.stuck_at LIMIT least({STUCK_A_TURN}, greatest(0, s.most)) FOR NO KEY UPDATE SKIP LOCKED) f
 ), candidate AS MATERIALIZED (
-    SELECT j.id, s.id AS tenant_id, j.customer, j.bound, j.kind, s.source, s.most, s.expected_s, s.virtual_time,
-           s.weight, row_number() OVER (PARTITION BY s.id ORDER BY f.virtual_time + (j.n - 1) * s.expected_s, j.id) AS n
-    FROM source s JOIN flow f ON f.tenant_id = s.id
-    CROSS JOIN LATERAL (
-        SELECT c.*, row_number() OVER (ORDER BY c.priority, c.id) AS n FROM (
-            SELECT j.id, j.priority, {flow_of("j")} AS customer, b.bound, b.kind FROM jobs j
-            CROSS JOIN LATERAL (SELECT CASE WHEN {needs_render("j")} THEN 'render' ELSE 'turn' END AS kind,
-                                      {bound_token("j.project_id", "j.version")} AS bound) b
+    SELECT c.*, row_number() OVER (PARTITION BY tenant_id ORDER BY flow_time + (of_flow - 1) * expected_s, id) AS n
+    FROM (
+        SELECT j.id, s.id AS tenant_id, f.customer, j.bound, j.kind, s.source, s.most, s.expected_s, s.virtual_time,
+               s.weight, f.virtual_time AS flow_time,
+               row_number() OVER (PARTITION BY s.id, f.customer ORDER BY j.priority, j.id) AS of_flow
+        FROM source s JOIN flow f ON f.tenant_id = s.id
+        CROSS JOIN LATERAL (
+            SELECT j.id, j.priority, b.bound, b.kind FROM jobs j
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN {needs_render("j")} THEN 'render' ELSE 'turn' END AS kind,
+                    CASE WHEN j.project_id IS NOT NULL THEN {bound_token("j.project_id", "j.version")} END AS bound) b
             WHERE j.tenant_id = s.id AND {flow_of("j")} = f.customer
               AND j.dispatch = 'idle' AND j.admitted_at IS NULL AND {PROJECT_FREE}
               AND CASE WHEN b.bound IS NOT NULL THEN NOT EXISTS (
@@ -113,7 +117,7 @@ WITH turn AS MATERIALIZED (
                         AND CASE b.kind WHEN 'turn' THEN r.turns ELSE r.renders END <= 0)
                   ELSE s.source IS NULL OR EXISTS (
                       SELECT FROM spare WHERE spare.source = s.source AND spare.turns > 0) END
-            ORDER BY j.priority, j.id LIMIT greatest(0, s.most + 1) FOR UPDATE OF j SKIP LOCKED) c) j
+            ORDER BY j.priority, j.id LIMIT greatest(0, s.most + 1) FOR UPDATE OF j SKIP LOCKED) j) c
 ), lined AS MATERIALIZED (
     -- Where each stands: those that are bound in the line of their token, the others in that of their source.
     SELECT r.*, row_number() OVER (
@@ -130,7 +134,7 @@ WITH turn AS MATERIALIZED (
         FROM room r
         LEFT JOIN (SELECT bound, count(*) AS n FROM staying WHERE kind = 'turn' GROUP BY bound) y ON y.bound = r.id
         CROSS JOIN LATERAL (SELECT r.turns - coalesce(y.n, 0) AS turns) free
-        CROSS JOIN LATERAL generate_series(1, least(free.turns, :most)) AS g (n)
+        CROSS JOIN LATERAL generate_series(1, least(free.turns, in_all)) AS g (n)
         WHERE r.usable) e
     GROUP BY source
 ), chosen AS MATERIALIZED (
@@ -184,7 +188,7 @@ WITH turn AS MATERIALIZED (
     FROM (
         SELECT s.id, s.most, s.source, coalesce(sum(t.n), 0) AS n, coalesce(sum(t.turns), 0) AS turns,
                coalesce(sum(t.n - t.turns), 0) AS renders, min(t.virtual_time) FILTER (WHERE t.n > 0) AS flow_time,
-               s.most = :each AS below_cap,
+               s.most = of_each AS below_cap,
                EXISTS (SELECT FROM flowed w WHERE w.tenant_id = s.id AND w.has_waiting) OR EXISTS (
                    SELECT FROM flows w WHERE w.tenant_id = s.id AND w.has_waiting AND NOT EXISTS (
                        SELECT FROM flow v WHERE v.tenant_id = s.id AND v.customer = w.customer)) AS left_over
@@ -197,16 +201,36 @@ WITH turn AS MATERIALIZED (
     SELECT min(c.virtual_time) FROM candidate c WHERE c.id IN (SELECT id FROM chosen) HAVING count(*) > 0
     ON CONFLICT (single) DO UPDATE SET virtual_time = greatest(scheduler.virtual_time, excluded.virtual_time)
 )
-SELECT id FROM rung
-""")  # noqa: S608 - the conditions are ours
+SELECT coalesce(array_agg(id), '{{}}') FROM rung"""  # noqa: S608 - the conditions are ours
+
+FUNCTION: Final = f"""
+CREATE OR REPLACE FUNCTION admit_jobs(
+    of_tenants integer, of_each integer, in_all integer, drain_s double precision, OUT admitted text[])
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE whose text[];
+BEGIN
+    PERFORM {UNHURRIED}, pg_advisory_xact_lock({ROOM_LOCK});
+    whose := ARRAY({_TURN});
+    IF whose <> '{{}}' THEN
+        {_ADMIT} INTO admitted;
+    END IF;
+END $$"""
+"""Whose turn it is, and which of their jobs begin; null if it is nobody's turn.
+
+One call, since each question asked apart costs a journey. Each statement in it sees what was committed before that
+statement began. To plan the large one takes as long as to run it, so a connection plans it once. A migration makes the
+function: whoever changes a word of it adds a migration that makes it again.
+"""
+
+_CALL: Final = text("SELECT admit_jobs(:tenants, :each, :most, :drain_s)")
 
 
-def next_turn(connection: Connection, tenants: int) -> list[str]:
-    """The tenants whose turn it is; nobody else reserves room until the transaction ends."""
-    return list(connection.execute(_TURN, {"tenants": tenants}).scalars())
+def admit_next(connection: Connection, tenants: int, *, each: int, most: int, drain_s: float) -> list[str] | None:
+    """Admit up to `each` jobs of each of the next tenants, onto tokens with room; `None` if it is nobody's turn.
 
-
-def admit_of(connection: Connection, turn: list[str], *, each: int, most: int, drain_s: float) -> list[str]:
-    """Admit up to `each` jobs of each of these tenants, onto tokens with room."""
-    asked = {"turn": turn, "each": each, "most": most, "drain_s": drain_s}
-    return list(connection.execute(_ADMIT, asked).scalars())
+    Nobody else reserves room until the transaction ends.
+    """
+    asked = {"tenants": tenants, "each": each, "most": most, "drain_s": drain_s}
+    admitted = connection.execute(_CALL, asked).scalar_one()
+    return None if admitted is None else list(admitted)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from reelqueue.domain.bells import Bell
 from reelqueue.domain.jobs import Queue
-from reelqueue.store.admission import admit_of, next_turn
+from reelqueue.store.admission import admit_next
 from reelqueue.store.continuing import MARK_DUE, NEXT_DUE
 from reelqueue.store.engine import Database
 from reelqueue.store.placement import DRAIN_S
@@ -77,16 +77,12 @@ class Dispatch:
         """
         tenants, each = max(1, most // each), min(each, most)
         while True:
-            with self._database.transaction() as connection:
-                turn = next_turn(connection, tenants)
-                if not turn:
-                    return []
-                bells = [
-                    Bell(Queue.STEP, one)
-                    for one in admit_of(connection, turn, each=each, most=most, drain_s=self._drain_s)
-                ]
-            if bells:
-                return bells
+            with self._database.statement() as connection:
+                admitted = admit_next(connection, tenants, each=each, most=most, drain_s=self._drain_s)
+            if admitted is None:
+                return []
+            if admitted:
+                return [Bell(Queue.STEP, one) for one in admitted]
 
     def settle(self) -> int:
         """Settle what turns really took with their tenants, and wake who waited for their room. Returns how many."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -12,7 +13,7 @@ from sqlalchemy import func, select, text, update
 from fakes.job_rows import analyzed, emptied
 from reelqueue.domain.claims import Change
 from reelqueue.domain.jobs import EventType, JobError, Queue, Status
-from reelqueue.store import admission, continuing, sweep
+from reelqueue.store import admission, continuing, redial, sweep
 from reelqueue.store.claims import Claims
 from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.sweep import Sweep
@@ -53,11 +54,11 @@ def waiting(board, tenant_id, status=Status.RENDERING, **changes):
 
 
 def test_whoever_admits_does_not_wait_for_the_disk_and_others_do(board, database):
-    board.tenant("one")
+    board.many(board.tenant("one"), 1)
     asked = text("SHOW synchronous_commit")
     with database.transaction() as connection:
         usual = connection.execute(asked).scalar_one()
-        admission.next_turn(connection, 1)
+        assert len(admission.admit_next(connection, 1, each=1, most=1, drain_s=60)) == 1
         assert connection.execute(asked).scalar_one() == "off"
     with database.transaction() as connection:
         assert connection.execute(asked).scalar_one() == usual == "on"
@@ -404,6 +405,11 @@ def plan_of(connection, statement, **parameters):
     return nodes
 
 
+def told_apart(statement):
+    """A statement of the function, with its variables as parameters."""
+    return text(re.sub(r"\b(of_tenants|whose|of_each|in_all|drain_s)\b", r":\1", statement))
+
+
 def test_at_twenty_thousand_jobs_the_partial_indexes_are_used(board, database):
     made = [board.tenant(f"t{number}") for number in range(20)]
     for tenant in made:
@@ -418,10 +424,16 @@ def test_at_twenty_thousand_jobs_the_partial_indexes_are_used(board, database):
     analyzed(database)
     with database.statement() as connection:
         continued = plan_of(connection, continuing.MARK_DUE[Queue.STREAM], queue="step", most=50)
-        admitted = plan_of(connection, admission._ADMIT, turn=list(made), each=2, most=50)
-        turn = plan_of(connection, admission._TURN, tenants=25)
+        admitted = plan_of(connection, told_apart(admission._ADMIT), whose=list(made), of_each=2, in_all=50, drain_s=60)
+        turn = plan_of(connection, told_apart(admission._TURN), of_tenants=25)
+        redialed = plan_of(connection, redial._JOBS, most=50)
         swept = plan_of(connection, sweep._FLOWS)
-    plans = {"ix_jobs_continue": continued, "ix_jobs_admit": admitted, "ix_jobs_running": admitted}
+    plans = {
+        "ix_jobs_continue": continued,
+        "ix_jobs_admit": admitted,
+        "ix_jobs_running": admitted,
+        "ix_jobs_occupying": redialed,
+    }
     assert {node.get("Relation Name") for node in turn} == {None, "tenants"}
     for index, nodes in plans.items():
         assert [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "jobs"] == []

@@ -8,6 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, inspect, text
 
 from reelqueue.errors import DependencyUnavailable
+from reelqueue.store.admission import FUNCTION
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.health import Health
 from reelqueue.store.migrations import ADVISORY_LOCK, alembic_config, current, downgrade, head, upgrade
@@ -45,6 +46,15 @@ def test_the_migrations_make_what_the_code_expects(database_url):
         command.check(alembic_config(connection))
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
     engine.dispose()
+
+
+def test_whoever_is_admitted_is_admitted_by_this_codes_function(database_url):
+    """It is made by a migration: changed without one, it would stay what it was where the service runs already."""
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        made = connection.execute(text("SELECT prosrc FROM pg_proc WHERE proname = 'admit_jobs'")).scalar_one()
+    engine.dispose()
+    assert FUNCTION.endswith(f"AS $${made}$$")
 
 
 def test_up_down_and_up_again_ends_where_it_began(empty, empty_database_url):

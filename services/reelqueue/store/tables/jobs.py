@@ -154,7 +154,6 @@ Index(
 )
 Index("ix_jobs_wants", jobs.c.queue, jobs.c.due_at, postgresql_where=text("dispatch = 'idle' AND wants IS NOT NULL"))
 Index("ix_jobs_held", jobs.c.id, postgresql_where=text("held IS NOT NULL"))
-Index("ix_jobs_rung", jobs.c.bell_at, postgresql_where=text("dispatch = 'rung'"))
 Index("ix_jobs_occupying", jobs.c.queue, jobs.c.lease_owner, postgresql_where=text("dispatch IN ('rung', 'held')"))
 Index(
     "ix_jobs_running",

@@ -1,6 +1,6 @@
 """A token is blocked beside its health, and remembers in which scopes it was refused.
 
-Revision: 0028, after 0025.
+Revision: 0026, after 0025.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0028"
+revision = "0026"
 down_revision = "0025"
 
 CHECKS = (
