@@ -1,6 +1,6 @@
 """Admission in one call, and one index less for it to write: rung jobs are among those that occupy a worker.
 
-Revision: 0028, after 0026.
+Revision: 0028, after 0027.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from reelqueue.store.admission import FUNCTION
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 
 
 def upgrade() -> None:

@@ -75,11 +75,11 @@ async def feed_events(
             page = read or await reader.page(after, PAGE)
         except FeedPositionExpired:
             return
+        watch.saw(str(page.last))
         if page.events or read is not None:
             yield b"".join(sse_event(one.type, feed_text(one).encode(), event_id=one.seq) for one in page.events)
             pulse.spoke()
         place, after, read = page.events[-1].seq if page.events else place, page.reached, None
-        watch.saw(str(page.last))
         while page.is_whole and not watch.closing:
             news = await watch.changed(pulse.left_s)
             if pulse.left_s <= 0:

@@ -165,7 +165,7 @@ def test_a_stream_is_opened_with_one_look_that_the_hub_knows_of(
         eventually(lambda: stream.retry is not None)
         assert len([one for one in statements if "FROM feed_events" in one and "FROM feeds" in one]) == 1
         [watch] = gateway.app.state.gateway.hub._watches[tenant.tenant_id]
-        eventually(lambda: gateway.services.watched.versions([tenant.tenant_id]) == {tenant.tenant_id: watch._seen})
+        assert gateway.services.watched.versions([tenant.tenant_id]) == {tenant.tenant_id: watch._seen}
 
 
 def test_a_stream_goes_on_where_it_was_left(tenant: TenantClient, eventually: Eventually) -> None:

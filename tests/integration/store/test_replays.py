@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 
+from fakes.job_rows import analyzed
 from fakes.refusals import refusal
 from fakes.told import Told
 from reelqueue.domain.replays import ReplayWish
 from reelqueue.errors import EndpointNotListening, IdempotencyKeyReused, NotFound, ReplayTooLarge
+from reelqueue.kit.acting import acting_for
 from reelqueue.kit.ids import new_id
 from reelqueue.store import replays as replaying
 from reelqueue.store.endpoints import Endpoints
@@ -238,6 +241,43 @@ def test_an_endpoint_that_is_disabled_meanwhile_ends_it(replays, tenant, endpoin
     with pytest.raises(EndpointNotListening):
         replays.run(tenant, endpoint, ALL_DAY, key=None)
     assert len(pending(told, endpoint)) == 2
+
+
+def test_a_span_is_found_by_its_index_among_much_else(replays, database, tenant, other_tenant, endpoint):
+    """A week of the tenant's own, and another's, which is busier. The policy must not be in the index's way."""
+    made = text(
+        "INSERT INTO feed_events (id, tenant_id, seq, type, payload, created_at)"
+        " SELECT 'evt_' || md5(:tenant || n), :tenant, n, 'upstream.degraded', '{}',"
+        " :last - make_interval(secs => n * :every_s) FROM generate_series(1, 10000) n"
+    )
+    with database.statement() as connection:
+        connection.execute(made, {"tenant": tenant, "last": NOON, "every_s": 60.0})
+        connection.execute(made, {"tenant": other_tenant, "last": NOON, "every_s": 18.0})
+    analyzed(database)
+    wish = ReplayWish(since=NOON - HOUR, until=NOON)
+    with acting_for(tenant), noting(database) as asked:
+        assert replays.count(tenant, endpoint, wish).events == 60
+    [(statement, parameters)] = [one for one in asked if "AS last_seq" in one[0]]
+    with acting_for(tenant), database.statement() as connection:
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+    [condition] = [line for line in plan.splitlines() if "Index Cond" in line and "created_at" in line]
+    assert "ix_feed_events_tenant_id_created_at" in plan
+    assert condition.count("created_at") == 2
+
+
+@contextmanager
+def noting(database):
+    """What is sent to the database inside the block, with its parameters."""
+    sent = []
+
+    def note(_connection, _cursor, statement, parameters, *_):
+        sent.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_anothers_endpoint_cannot_be_told_from_one_that_never_was(replays, tenant, other_tenant, endpoint, delivered):

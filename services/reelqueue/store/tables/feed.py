@@ -40,6 +40,12 @@ Index(
 )
 Index("ix_feed_events_job_id_job_seq", feed_events.c.job_id, feed_events.c.job_seq)
 Index("ix_feed_events_created_at", feed_events.c.created_at)
+Index(
+    "ix_feed_events_tenant_id_created_at",
+    feed_events.c.tenant_id,
+    feed_events.c.created_at,
+    postgresql_where=feed_events.c.seq.is_not(None),
+)
 
 feeds = Table(
     "feeds",
