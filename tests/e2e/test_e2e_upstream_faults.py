@@ -9,7 +9,6 @@ import pytest
 from fakes.live_customer import Customer, Customers, File, animate, create
 from fakes.live_stack import LiveStack
 from fakes.live_twin import Twin
-from fakes.receivers import WebhookReceiver
 from fixtures.eventually import Eventually
 
 
@@ -143,56 +142,3 @@ def test_without_credits_nothing_is_sent_twice_and_the_token_is_left_alone(
     assert _token_health(stack, customer) == "exhausted"
     assert len(twin.requests(customer.fingerprint, "run_sse")) == 1
     assert twin.turns(marker) == []
-
-
-def _phases(customer: Customer) -> dict[str, str]:
-    """How each phase stands, by the API."""
-    answer = customer.http.get("/v1/upstream")
-    assert answer.status_code == 200, answer.text
-    return {one["phase"]: one["state"] for one in answer.json()["phases"]}
-
-
-def _outage(customer: Customer) -> list[tuple[str, str]]:
-    """What the feed tells of outages, in its order."""
-    answer = customer.http.get("/v1/events", params={"limit": 100})
-    assert answer.status_code == 200, answer.text
-    events = [one for one in answer.json()["data"] if one["type"].startswith("upstream.")]
-    return [(one["type"], one["data"]["phase"]) for one in events]
-
-
-@pytest.mark.timeout(120)
-def test_while_all_of_nemovideo_is_down_jobs_wait_and_afterwards_each_is_paid_once(
-    twin: Twin, customer: Customer, receiver: WebhookReceiver, marker: str, eventually: Eventually
-) -> None:
-    made = customer.http.post(
-        "/v1/webhook-endpoints",
-        json={"url": receiver.url, "event_types": ["upstream.degraded", "upstream.recovered"]},
-    )
-    assert made.status_code == 201, made.text
-    customer.stack.canaries.add(made.json()["secret"].removeprefix("whsec_"))
-    with twin.settings(instant=True):
-        with twin.fault("*", 503, count=None) as outage:
-            jobs = [customer.submit(instruction=create(f"{marker}-{n}"))["id"] for n in range(6)]
-            eventually(lambda: {_reason(customer, job) for job in jobs} == {"upstream_degraded"}, 30)
-            assert _phases(customer)["session"] in ("open", "half_open")
-            struck = twin.struck(outage)
-            # A probe finds it down: one job's call at a time, and nobody fails by it.
-            eventually(lambda: twin.struck(outage) > struck, 30)
-            assert {customer.job(job)["status"] for job in jobs} == {"queued"}
-            assert twin.turns(marker) == []
-            eventually(lambda: _outage(customer) == [("upstream.degraded", "session")], 15)
-        for job in jobs:
-            customer.succeeded(job)
-    assert _phases(customer)["session"] == "closed"
-    told = [("upstream.degraded", "session"), ("upstream.recovered", "session")]
-    eventually(lambda: _outage(customer) == told, 15)
-    eventually(lambda: [hook.type for hook in receiver.hooks()] == [kind for kind, _ in told], 15)
-    seen = twin.seen(marker, "charges")
-    assert [turn["outcome"] for turn in seen["turns"]] == ["completed"] * len(jobs)
-    assert [charge["outcome"] for charge in seen["charges"]] == ["charged"] * len(jobs)
-    assert len(twin.requests(customer.fingerprint, "run_sse")) == len(jobs)
-
-
-def _reason(customer: Customer, job_id: str) -> str | None:
-    waiting = customer.job(job_id)["waiting"]
-    return None if waiting is None else str(waiting["reason"])

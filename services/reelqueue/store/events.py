@@ -41,7 +41,7 @@ class Events:
         """The job, and up to `limit` of its events numbered above `after`. Raises `NotFound`."""
         with self._database.statement() as connection:
             row = connection.execute(_JOB, {"room_of": tenant_id, "job_id": job_id}).mappings().first()
-            job = found(row)
+            job = found(connection, row)
             events = _after(connection, tenant_id, job_id, after, limit) if after < job.event_seq else ()
         assert row is not None
         return JobNews(job=job, version=row["row_version"], events=tuple(events))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, func, literal, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reelqueue.domain.channels import CANCEL, WORK
 from reelqueue.domain.intake import JobFilter
-from reelqueue.domain.jobs import EventType, Job, Status
+from reelqueue.domain.jobs import EventType, Job, Status, WaitingReason
 from reelqueue.errors import NotFound, StateConflict
 from reelqueue.store.engine import Database
 from reelqueue.store.outbox import CHANGED, announce
@@ -21,17 +21,24 @@ from reelqueue.store.tables import jobs
 NOTHING_SPENT = (Status.QUEUED, Status.REQUIRES_INPUT)
 """Where a job that nobody holds can be canceled on the spot: no call to the upstream is needed."""
 
-FIND: Final = select(*JOB_COLUMNS, ROOM).where(
-    jobs.c.tenant_id == bindparam("room_of"), jobs.c.id == bindparam("job_id")
-)
-"""The tenant's job of an id, with what it waits for (`found`)."""
+_ITS: Final = (jobs.c.tenant_id == bindparam("room_of"), jobs.c.id == bindparam("job_id"))
+FIND: Final = select(*JOB_COLUMNS).where(*_ITS)
+"""The tenant's job of an id (`found`)."""
+_FIND_ROOM: Final = select(ROOM).select_from(jobs).where(*_ITS)
 
 
-def found(row: RowMapping | None) -> Job:
-    """The job in a row of `FIND`. Raises `NotFound` for none."""
+def found(connection: Connection, row: RowMapping | None) -> Job:
+    """The job in a row of `FIND`. What a new one waits for is asked apart, and only of one that waits for its turn.
+
+    Raises `NotFound` for none.
+    """
     if row is None:
         raise NotFound
-    return waiting_for_room(job_from(row), row["room"])
+    job = job_from(row)
+    if job.waiting is None or job.waiting.reason is not WaitingReason.TURN:
+        return job
+    which = {"room_of": job.tenant_id, "job_id": job.id}
+    return waiting_for_room(job, connection.execute(_FIND_ROOM, which).scalar_one_or_none())
 
 
 class Jobs:
@@ -43,7 +50,8 @@ class Jobs:
     def find(self, tenant_id: str, job_id: str) -> Job:
         """One job. Raises `NotFound`."""
         with self._database.statement() as connection:
-            return found(connection.execute(FIND, {"room_of": tenant_id, "job_id": job_id}).mappings().first())
+            row = connection.execute(FIND, {"room_of": tenant_id, "job_id": job_id}).mappings().first()
+            return found(connection, row)
 
     def list(self, tenant_id: str, narrow: JobFilter, *, before: str | None, limit: int) -> list[Job]:
         """Up to `limit` jobs, newest first, older than the job id `before`."""
@@ -56,7 +64,8 @@ class Jobs:
         if before is not None:
             statement = statement.where(jobs.c.id < before)
         with self._database.statement() as connection:
-            return [found(row) for row in connection.execute(statement).mappings()]
+            rows = connection.execute(statement).mappings()
+            return [waiting_for_room(job_from(row), row["room"]) for row in rows]
 
     def request_cancel(self, tenant_id: str, job_id: str) -> Job:
         """Cancel a job, or have its worker cancel it.

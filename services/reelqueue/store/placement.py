@@ -39,6 +39,11 @@ def _lacks(token: str) -> str:
         AND NOT '{TokenScope.ALL.value}' = ANY ({token}.scopes) AND NOT {token}.scopes @> ARRAY[{needed}]))"""
 
 
+SERVES: Final = _serves("k")
+LACKS: Final = _lacks("k")
+"""For statements with a token `k`: the halves of `USABLE`, for whoever asks for only one of a tenant's tokens. Ordered
+by `LACKS`, then the tenant's own before the pool's, the first that serves is the first that is usable."""
+
 USABLE: Final = f"""({_serves("k")} AND (NOT {_lacks("k")} OR NOT EXISTS (
     SELECT FROM upstream_tokens o
     WHERE (o.tenant_id = k.tenant_id OR o.tenant_id IS NULL) AND {_serves("o")} AND NOT {_lacks("o")})))"""

@@ -11,16 +11,16 @@ from reelqueue.domain.jobs import Job, WaitingReason
 from reelqueue.store.placement import (
     BLOCKED,
     COOLING,
+    LACKS,
     RENDERS_FREE,
-    SET_ASIDE,
+    SERVES,
     TURNS_FREE,
-    USABLE,
+    WAITED_FOR,
     bound_token,
     needs_render,
 )
 
-_NEEDED: Final = f"""CASE WHEN {needs_render("jobs")}
-    THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
+_NEEDED: Final = f"""CASE WHEN {needs_render("jobs")} THEN {RENDERS_FREE} ELSE {TURNS_FREE} END"""
 _BOUND: Final = bound_token("jobs.project_id", "jobs.version")
 _ITS: Final = "(k.tenant_id = :room_of OR k.tenant_id IS NULL)"
 _FULL: Final = WaitingReason.TOKEN_ROOM.value
@@ -36,16 +36,16 @@ CASE WHEN jobs.dispatch = 'idle' AND jobs.admitted_at IS NULL THEN CASE
     WHEN (SELECT count(*) FROM jobs r
           WHERE r.tenant_id = :room_of AND r.admitted_at IS NOT NULL AND r.dispatch <> 'done')
         >= (SELECT t.max_running FROM tenants t WHERE t.id = :room_of) THEN '{WaitingReason.TENANT_CAP.value}'
-    WHEN jobs.project_id IS NOT NULL AND {_BOUND} IS NOT NULL
-    THEN (SELECT CASE WHEN {BLOCKED} THEN '{_BLOCKED}' WHEN {COOLING} THEN '{_RESTS}'
-                      WHEN {_NEEDED} = 0 THEN '{_FULL}' END
-          FROM upstream_tokens k WHERE k.id = {_BOUND})
     ELSE nullif(coalesce(
+        CASE WHEN jobs.project_id IS NOT NULL THEN (
+            SELECT CASE WHEN {BLOCKED} THEN '{_BLOCKED}' WHEN {COOLING} THEN '{_RESTS}'
+                        WHEN {_NEEDED} = 0 THEN '{_FULL}' ELSE '' END
+            FROM upstream_tokens k WHERE k.id = {_BOUND}) END,
         (SELECT CASE WHEN free.turns > 0 THEN '' ELSE '{_FULL}' END
          FROM upstream_tokens k CROSS JOIN LATERAL (SELECT {TURNS_FREE} AS turns) free
-         WHERE {_ITS} AND {USABLE} ORDER BY k.tenant_id IS NULL, free.turns = 0 LIMIT 1),
-        (SELECT '{_RESTS}' FROM upstream_tokens k WHERE {_ITS} AND {COOLING} LIMIT 1),
-        (SELECT '{_BLOCKED}' FROM upstream_tokens k WHERE {_ITS} AND {SET_ASIDE} LIMIT 1)), '') END END AS room"""  # noqa: S608
+         WHERE {_ITS} AND {SERVES} ORDER BY {LACKS}, k.tenant_id IS NULL, free.turns = 0 LIMIT 1),
+        (SELECT CASE WHEN {BLOCKED} THEN '{_BLOCKED}' ELSE '{_RESTS}' END FROM upstream_tokens k
+         WHERE {_ITS} AND {WAITED_FOR} ORDER BY {BLOCKED} LIMIT 1)), '') END END AS room"""  # noqa: S608
 ROOM: Final = text(" ".join(_ROOM.split()))
 """A column of a statement over the jobs of one tenant, `:room_of`: what a new job waits for, as a `WaitingReason`."""
 

@@ -20,6 +20,7 @@ NOT_REHEARSED = {
     "upstream_rate_limited": "is waited for as long as it takes",
     "upstream_throttled": "is ours, before anything is sent, and waited for",
     "upstream_token_cooling": "is ours, before anything is sent, and waited for",
+    "upstream_token_blocked": "is ours, before anything is sent, and waited for",
     "upstream_render_id_taken": "the id is asked for",
     "upstream_render_unknown": "the id is asked for, or submitted again",
     "upstream_client_id_missing": "there is no session yet",
