@@ -12,12 +12,16 @@ import pytest
 from fakes.job_rows import JobRows, one_database
 from fakes.rows import Rows
 from reelqueue.dev.postgres import EmbeddedPostgres
+from reelqueue.domain.endpoints import Endpoint
 from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.sealing import Sealer
+from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
+from reelqueue.store.lanes import Lanes
 from reelqueue.store.tenants import Tenants
 
 MASTER_KEY = bytes(range(32))
+RECEIVER = "https://example.com/hook?token=canary"
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +107,25 @@ def at_once() -> Callable[[int, Callable[[int], Any]], list[Any]]:
             return list(pool.map(one, range(count)))
 
     return run
+
+
+@pytest.fixture
+def lanes(database: Database, sealer: Sealer) -> Lanes:
+    return Lanes(database, sealer)
+
+
+@pytest.fixture
+def endpoints(database: Database, sealer: Sealer) -> Endpoints:
+    return Endpoints(database, sealer)
+
+
+@pytest.fixture
+def endpoint(endpoints: Endpoints, tenant: str) -> Endpoint:
+    """One at `RECEIVER`, for every event."""
+    return endpoints.create(tenant, url=RECEIVER, event_types=["*"], description=None)[0]
+
+
+@pytest.fixture
+def message(rows: Rows, tenant: str, endpoint: Endpoint) -> str:
+    """One that is due at the endpoint; its id."""
+    return rows.message(tenant, endpoint_id=endpoint.id)

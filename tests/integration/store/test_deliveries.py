@@ -8,7 +8,6 @@ from fakes.refusals import refusal
 from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
 from reelqueue.store.deliveries import Deliveries
-from reelqueue.store.endpoints import Endpoints
 
 URL = "https://example.com/hook?token=canary"
 
@@ -16,21 +15,6 @@ URL = "https://example.com/hook?token=canary"
 @pytest.fixture
 def deliveries(database):
     return Deliveries(database)
-
-
-@pytest.fixture
-def endpoints(database, sealer):
-    return Endpoints(database, sealer)
-
-
-@pytest.fixture
-def endpoint(endpoints, tenant):
-    return endpoints.create(tenant, url=URL, event_types=["*"], description=None)[0]
-
-
-@pytest.fixture
-def message(rows, tenant, endpoint):
-    return rows.message(tenant, endpoint_id=endpoint.id)
 
 
 def test_messages_of_an_endpoint_are_listed_newest_first(deliveries, endpoints, tenant, endpoint, rows):

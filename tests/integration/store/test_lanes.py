@@ -17,8 +17,6 @@ from reelqueue.domain.outgoing import BATCH, AttemptRecord, Try
 from reelqueue.kit.ids import new_id
 from reelqueue.kit.sealing import SealBroken
 from reelqueue.store.deliveries import Deliveries
-from reelqueue.store.endpoints import Endpoints
-from reelqueue.store.lanes import Lanes
 from reelqueue.store.new_messages import Wanted, enqueue
 from reelqueue.store.tables import feed_events, webhook_endpoints, webhook_lanes
 from reelqueue.store.tables import messages as table
@@ -37,26 +35,6 @@ WELL = Health()
 @pytest.fixture
 def database(module_database):
     return emptied(module_database)
-
-
-@pytest.fixture
-def lanes(database, sealer):
-    return Lanes(database, sealer)
-
-
-@pytest.fixture
-def endpoints(database, sealer):
-    return Endpoints(database, sealer)
-
-
-@pytest.fixture
-def endpoint(endpoints, tenant):
-    return endpoints.create(tenant, url=URL, event_types=["*"], description=None)[0]
-
-
-@pytest.fixture
-def message(rows, tenant, endpoint):
-    return rows.message(tenant, endpoint_id=endpoint.id)
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ from reelqueue.domain.outgoing import AttemptRecord, Try
 from reelqueue.kit.ids import new_id
 from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.endpoints import Endpoints
-from reelqueue.store.lanes import Lanes
 from reelqueue.store.tables import feed_events, messages, webhook_lanes
 
-URL = "https://example.com/hook"
+URL = "https://example.com/hook?token=canary"
 MOVED = "https://moved.example/hook"
 WORKER = new_id("worker")
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,26 +29,6 @@ WRITES = pytest.mark.parametrize("write", ["record", "finish"])
 @pytest.fixture
 def database(module_database):
     return emptied(module_database)
-
-
-@pytest.fixture
-def lanes(database, sealer):
-    return Lanes(database, sealer)
-
-
-@pytest.fixture
-def endpoints(database, sealer):
-    return Endpoints(database, sealer)
-
-
-@pytest.fixture
-def endpoint(endpoints, tenant):
-    return endpoints.create(tenant, url=URL, event_types=["*"], description=None)[0]
-
-
-@pytest.fixture
-def message(rows, tenant, endpoint):
-    return rows.message(tenant, endpoint_id=endpoint.id)
 
 
 @pytest.fixture
