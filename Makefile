@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
-# For two cores, which tests share with the servers they start: one worker has the whole stack, and mostly waits.
-WORKERS ?= 3
+# Tests share two cores with the servers they start. A third worker saves little, and leaves some tests short of time.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test lint types layers format unit integration e2e bench docs fault-table lock clean
