@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from reelqueue.kit.limits import LEASE_S
+from reelqueue.kit.limits import LEASE_S, TOKEN_DRAIN_S
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         description="What a turn is expected to cost, for budgets, while none of the tenant's has been settled.",
     )
     token_drain_s: float = Field(
-        21_600.0,
+        TOKEN_DRAIN_S,
         ge=0,
         le=31_536_000,
         description="A token that expires sooner than this gets new projects only if no other will do, in seconds.",

@@ -12,3 +12,5 @@ SWEEP_S: Final = 5.0
 """How often the dispatcher looks for what fell between two chairs. The most that a lost doorbell costs."""
 CLAIMS_BEFORE_POISONED: Final = 3
 """How often a job may bring its worker down without any progress before it is set aside."""
+TOKEN_DRAIN_S: Final = 6 * 3600.0
+"""From how long before a token's expiry new projects go elsewhere if they can, unless a setting says otherwise."""

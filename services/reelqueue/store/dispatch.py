@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from reelqueue.domain.bells import Bell
 from reelqueue.domain.jobs import Queue
+from reelqueue.kit.limits import TOKEN_DRAIN_S
 from reelqueue.store.admission import admit_next
 from reelqueue.store.continuing import MARK_DUE, NEXT_DUE
 from reelqueue.store.engine import Database
-from reelqueue.store.placement import DRAIN_S
 from reelqueue.store.redial import redial
 from reelqueue.store.settlement import BATCH as SETTLED_AT_ONCE
 from reelqueue.store.settlement import settle
@@ -43,7 +43,7 @@ FROM room WHERE queue = 'webhook'
 class Dispatch:
     """The dispatcher's statements. Each is a transaction; a marked row whose bell is lost is rung again."""
 
-    def __init__(self, database: Database, *, drain_s: float = DRAIN_S) -> None:
+    def __init__(self, database: Database, *, drain_s: float = TOKEN_DRAIN_S) -> None:
         """`drain_s`: a token that expires sooner than that gets new projects only as the last resort."""
         self._database = database
         self._drain_s = drain_s

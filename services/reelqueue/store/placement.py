@@ -85,8 +85,5 @@ def bound_token(project: str, version: str) -> str:
     WHERE p.id = {project} AND (p.state = 'ready' OR {version} IS NOT NULL))"""  # noqa: S608 - the names are ours
 
 
-DRAIN_S: Final = 6 * 3600.0
-"""From how long before a token's expiry new projects go elsewhere if they can, in seconds, unless a setting says so."""
-
 DRAINING: Final = "coalesce(k.expires_at < now() + make_interval(secs => CAST(:drain_s AS double precision)), false)"
 """For statements with a token `k` and the parameter `drain_s`: it is about to expire."""

@@ -13,9 +13,10 @@ from reelqueue.domain.tokens import TokenHealth, TokenKind, TokenScope, Upstream
 from reelqueue.domain.upstream import AnonymousToken, Credential
 from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
+from reelqueue.kit.limits import TOKEN_DRAIN_S
 from reelqueue.kit.sealing import Sealer
 from reelqueue.store.engine import Database
-from reelqueue.store.placement import DRAIN_S, DRAINING, SET_ASIDE, TURNS_FREE, USABLE
+from reelqueue.store.placement import DRAINING, SET_ASIDE, TURNS_FREE, USABLE
 from reelqueue.store.refresh_lock import WAIT_S, RefreshLock
 from reelqueue.store.tables import tenants, upstream_tokens
 from reelqueue.store.tables.metadata import Moment
@@ -63,7 +64,7 @@ class UpstreamTokens:
     """
 
     def __init__(
-        self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S, drain_s: float = DRAIN_S
+        self, database: Database, sealer: Sealer, *, refresh_wait_s: float = WAIT_S, drain_s: float = TOKEN_DRAIN_S
     ) -> None:
         """`drain_s`: a token that expires sooner than that is picked only as the last resort."""
         self._database = database

@@ -15,10 +15,14 @@ from reelqueue.dev.postgres import EmbeddedPostgres
 from reelqueue.domain.endpoints import Endpoint
 from reelqueue.kit.acting import EVERYBODY
 from reelqueue.kit.sealing import Sealer
+from reelqueue.store.deliveries import Deliveries
+from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.engine import Database, make_engine
 from reelqueue.store.lanes import Lanes
 from reelqueue.store.tenants import Tenants
+from reelqueue.store.token_records import TokenRecords
+from reelqueue.store.tokens import UpstreamTokens
 
 MASTER_KEY = bytes(range(32))
 RECEIVER = "https://example.com/hook?token=canary"
@@ -129,3 +133,23 @@ def endpoint(endpoints: Endpoints, tenant: str) -> Endpoint:
 def message(rows: Rows, tenant: str, endpoint: Endpoint) -> str:
     """One that is due at the endpoint; its id."""
     return rows.message(tenant, endpoint_id=endpoint.id)
+
+
+@pytest.fixture
+def dispatch(database: Database) -> Dispatch:
+    return Dispatch(database)
+
+
+@pytest.fixture
+def records(database: Database, sealer: Sealer) -> TokenRecords:
+    return TokenRecords(database, sealer)
+
+
+@pytest.fixture
+def tokens(database: Database, sealer: Sealer) -> UpstreamTokens:
+    return UpstreamTokens(database, sealer)
+
+
+@pytest.fixture
+def deliveries(database: Database) -> Deliveries:
+    return Deliveries(database)

@@ -7,14 +7,8 @@ import pytest
 from fakes.refusals import refusal
 from reelqueue.errors import NotFound
 from reelqueue.kit.ids import new_id
-from reelqueue.store.deliveries import Deliveries
 
 URL = "https://example.com/hook?token=canary"
-
-
-@pytest.fixture
-def deliveries(database):
-    return Deliveries(database)
 
 
 def test_messages_of_an_endpoint_are_listed_newest_first(deliveries, endpoints, tenant, endpoint, rows):

@@ -33,11 +33,6 @@ def make_database(more_databases, database):
     return lambda: more_databases(database)
 
 
-@pytest.fixture
-def dispatch(database):
-    return Dispatch(database)
-
-
 def owners(database, bells):
     """How many of the rung jobs each tenant has."""
     with database.statement() as connection:

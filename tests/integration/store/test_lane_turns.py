@@ -10,18 +10,12 @@ from sqlalchemy import func
 from fakes.job_rows import emptied
 from reelqueue.domain.jobs import Queue
 from reelqueue.store.continuing import LANES_OF_A_HOST
-from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.tables import webhook_lanes
 
 
 @pytest.fixture
 def database(module_database):
     return emptied(module_database)
-
-
-@pytest.fixture
-def dispatch(database):
-    return Dispatch(database)
 
 
 def lane(rows, tenant, host, **values):

@@ -10,7 +10,6 @@ from fakes.told import Told
 from reelqueue.domain.outgoing import AttemptRecord, MessageFilter
 from reelqueue.errors import EndpointNotListening, NotFound
 from reelqueue.kit.ids import new_id
-from reelqueue.store.deliveries import Deliveries
 from reelqueue.store.endpoints import Endpoints
 from reelqueue.store.resends import Resends
 from reelqueue.store.tables import messages as table
@@ -25,11 +24,6 @@ FAILED = AttemptRecord(
     excerpt="busy",
     request_headers={"webhook-id": "evt_1", "x-mine": "***"},
 )
-
-
-@pytest.fixture
-def deliveries(database):
-    return Deliveries(database)
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ def database(module_database):
 
 
 @pytest.fixture
-def dispatch(database):
-    return Dispatch(database)
-
-
-@pytest.fixture
 def one(board):
     return board.tenant("one", max_running=1000)
 

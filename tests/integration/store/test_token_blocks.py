@@ -26,15 +26,12 @@ from reelqueue.domain.turns import TurnState
 from reelqueue.domain.upstream import Balance
 from reelqueue.errors import NotFound, StateConflict, TokenBlocked
 from reelqueue.kit.ids import new_id
-from reelqueue.store.dispatch import Dispatch
 from reelqueue.store.facts_of_waiting import WaitingFacts
 from reelqueue.store.jobs import Jobs
 from reelqueue.store.sweep import Sweep
 from reelqueue.store.tables import jobs, projects, tenants, upstream_tokens
 from reelqueue.store.token_balances import TokenBalances
-from reelqueue.store.token_records import TokenRecords
 from reelqueue.store.token_refusals import TokenRefusals
-from reelqueue.store.tokens import UpstreamTokens
 from reelqueue.store.turns import Turns
 
 RICH = Balance(available=500, frozen=0, total=500)
@@ -52,21 +49,6 @@ def database(module_database):
 @pytest.fixture
 def one(board):
     return board.tenant(new_id("tenant"), max_running=1000)
-
-
-@pytest.fixture
-def dispatch(database):
-    return Dispatch(database)
-
-
-@pytest.fixture
-def records(database, sealer):
-    return TokenRecords(database, sealer)
-
-
-@pytest.fixture
-def tokens(database, sealer):
-    return UpstreamTokens(database, sealer)
 
 
 def shown(database, tenant, job_id):

@@ -9,12 +9,6 @@ from sqlalchemy import func, update
 from reelqueue.domain.tokens import TokenHealth
 from reelqueue.errors import NotFound
 from reelqueue.store.tables import upstream_tokens
-from reelqueue.store.tokens import UpstreamTokens
-
-
-@pytest.fixture
-def tokens(database, sealer):
-    return UpstreamTokens(database, sealer)
 
 
 def test_how_long_until_the_first_of_the_tokens_has_cooled(tokens, tenant, other_tenant, database):

@@ -11,22 +11,10 @@ from reelqueue.errors import NotFound, ValidationFailed
 from reelqueue.kit.ids import new_id
 from reelqueue.store.tables import projects, upstream_tokens
 from reelqueue.store.token_balances import TokenBalances
-from reelqueue.store.token_records import TokenRecords
-from reelqueue.store.tokens import UpstreamTokens
 
 NOTHING = TokenWish()
 RICH = Balance(available=500, frozen=20, total=520)
 POOR = Balance(available=0, frozen=0, total=0)
-
-
-@pytest.fixture
-def records(database, sealer):
-    return TokenRecords(database, sealer)
-
-
-@pytest.fixture
-def tokens(database, sealer):
-    return UpstreamTokens(database, sealer)
 
 
 @pytest.fixture

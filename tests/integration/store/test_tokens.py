@@ -30,11 +30,6 @@ HOLDER = text(
 )
 
 
-@pytest.fixture
-def tokens(database, sealer):
-    return UpstreamTokens(database, sealer)
-
-
 def fresh(token="nmv_usr_fresh", *, user_id="anon_1", expires_at=LATER):
     return AnonymousToken(token=token, user_id=user_id, credits=100, expires_at=expires_at)
 
