@@ -143,7 +143,9 @@ class TenantClient(httpx.Client):
             headers={"Authorization": f"Bearer {key}"},
             timeout=20,
             trust_env=False,
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+            # As many kept as there are: a pool of httpcore that has too many idle ones may close one that another
+            # thread has just been given (httpcore #1110). Ours have one connection, and are one thread's.
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
         )
         self.gateway = gateway
         self.tenant_id = tenant_id
